@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Program -> the files of a bundle (docs/bundle-format.md). Pure: the same Program gives the same bytes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "compiler/ir/model_info.h"
+#include "compiler/program/program.h"
+#include "compiler/program/target.h"
+#include "compiler/support/files.h"
+
+namespace kiln {
+
+/// Inputs and the outputs expected for them, one tensor per model input and output.
+struct TestVector {
+  std::vector<Tensor> inputs, outputs;
+};
+
+struct BundleOptions {
+  std::vector<TestVector> vectors;  ///< for the self-test; without any, no selftest/ is written
+  Tolerance tolerance;              ///< of float outputs in the self-test
+};
+
+/// All files of the bundle, ordered by path; manifest.json lists the SHA-256 of the others.
+std::vector<OutputFile> emit_bundle(const Program& program, const Target& target, const ModelInfo& model, const BundleOptions& options);
+
+}  // namespace kiln

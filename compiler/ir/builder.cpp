@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/ir/builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kiln {
+
+Result<std::vector<ValueId>> GraphBuilder::add_multi(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs) {
+  OpArgs args{op, attrs, {}, {}, {}};
+  bool all_constant = true;
+  for (ValueId v : inputs) {
+    args.inputs.push_back(v == kNoValue ? nullptr : &graph_.type(v));
+    args.constants.push_back(graph_.constant(v));
+    all_constant = all_constant && (v == kNoValue || args.constants.back() != nullptr);
+  }
+  Result<std::vector<TensorType>> types = op.infer(args);
+  if (!types) return std::move(types).diagnostic();
+  for (const TensorType& type : *types)
+    if (Status s = check_shape(type.shape); !s) return std::move(s).diagnostic();
+  std::string_view name = name_.empty() ? std::string_view(origin_.front()) : std::string_view(name_);
+  if (all_constant && folding_ && op.eval && !inputs.empty()) {
+    for (const TensorType& type : *types) args.outputs.push_back(&type);
+    Result<std::vector<Tensor>> tensors = op.eval(args);
+    if (!tensors) return std::move(tensors).diagnostic();
+    std::vector<ValueId> out;
+    for (Tensor& tensor : *tensors) out.push_back(graph_.add_constant(std::string(name), std::move(tensor)));
+    return out;
+  }
+  return graph_.node(graph_.add_node(op, std::move(inputs), std::move(attrs), std::move(*types), origin_, name, before_)).outputs;
+}
+
+Result<ValueId> GraphBuilder::add(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs) {
+  Result<std::vector<ValueId>> out = add_multi(op, std::move(inputs), std::move(attrs));
+  if (!out) return std::move(out).diagnostic();
+  KILN_CHECK(out->size() == 1, fmt::format("'{}' has {} outputs", op.name, out->size()));
+  return out->front();
+}
+
+ValueId GraphBuilder::add_constant(Tensor tensor, std::string_view name) {
+  if (name.empty()) name = name_.empty() ? std::string_view(origin_.front()) : std::string_view(name_);
+  return graph_.add_constant(std::string(name), std::move(tensor));
+}
+
+}  // namespace kiln

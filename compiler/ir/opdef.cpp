@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/ir/opdef.h"
+
+#include <utility>
+
+namespace kiln {
+
+OpTable::OpTable(std::vector<const OpDef*> ops) : ops_(std::move(ops)) {}
+
+const OpDef* OpTable::find(std::string_view core_name) const {
+  for (const OpDef* op : ops_)
+    if (op->is_core() && op->name == core_name) return op;
+  return nullptr;
+}
+
+const OpDef* OpTable::find_onnx(std::string_view domain, std::string_view type) const {
+  for (const OpDef* op : ops_)
+    if (!op->onnx.type.empty() && op->onnx.type == type && op->onnx.domain == domain) return op;
+  return nullptr;
+}
+
+}  // namespace kiln

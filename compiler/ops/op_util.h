@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// What several operator files need.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compiler/ir/builder.h"
+#include "compiler/ir/opdef.h"
+#include "compiler/ops/ops.h"
+#include "compiler/program/lowering.h"
+
+namespace kiln {
+
+using InferResult = Result<std::vector<TensorType>>;
+using EvalResult = Result<std::vector<Tensor>>;
+using ImportResult = Result<std::vector<ValueId>>;
+
+/// "the model is wrong here": an ONNX node or IR node that breaks its operator's rules.
+[[nodiscard]] inline Diagnostic bad_node(std::string message, std::string hint = {}) {
+  return error(DiagId::bad_node, std::move(message), std::move(hint));
+}
+/// "valid ONNX that kiln cannot compile".
+[[nodiscard]] inline Diagnostic unsupported(std::string message, std::string hint = {}) {
+  return error(DiagId::unsupported_node, std::move(message), std::move(hint));
+}
+
+/// Wraps the single value of a Result as the outputs of an import hook.
+[[nodiscard]] ImportResult one(Result<ValueId> value);
+
+// Builders of the most used nodes; they return their input unchanged when there is nothing to do.
+Result<ValueId> reshape(GraphBuilder& b, ValueId x, const Shape& shape);
+Result<ValueId> transpose(GraphBuilder& b, ValueId x, const std::vector<int64_t>& perm);
+
+/// Calls `f.template operator()<T>()` with the arithmetic C++ type of `dtype`. Fails with unsupported_type on f16, bf16 and
+/// 4-bit types, which have no arithmetic of their own.
+template <class F>
+auto with_number_type(DType dtype, F&& f) -> decltype(f.template operator()<float>()) {
+  if (dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::i4 || dtype == DType::u4)
+    return error(DiagId::unsupported_type, fmt::format("arithmetic on {} is not supported.", dtype_name(dtype)));
+  return with_storage_type(dtype, std::forward<F>(f));
+}
+
+/// The same for floating-point types.
+template <class F>
+auto with_float_type(DType dtype, F&& f) -> decltype(f.template operator()<float>()) {
+  if (dtype == DType::f32) return f.template operator()<float>();
+  if (dtype == DType::f64) return f.template operator()<double>();
+  return error(DiagId::unsupported_type, fmt::format("{} is not supported here, only f32 and f64 are.", dtype_name(dtype)));
+}
+
+/// The activation that a fusing pass left on a node: attributes "act" (functor), "alpha", "beta".
+struct Activation {
+  std::string functor = "none";
+  float alpha = 0, beta = 0;
+};
+Activation activation_of(const Attrs& attrs);
+
+}  // namespace kiln

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The functions that rows of runtime-stubs/kernels.def name: when a kernel applies, its scratch, its weight order.
+#pragma once
+
+#include "compiler/program/program.h"
+
+namespace kiln::rules {
+
+/// For the columns of a row that need no rule.
+inline std::optional<std::string> always(const KernelContext&) { return std::nullopt; }
+inline int64_t no_scratch(const KernelContext&) { return 0; }
+inline constexpr void (*as_lowered)(const KernelContext&, std::vector<std::optional<Tensor>>&) = nullptr;
+inline constexpr Tuning (*untuned)(const KernelContext&) = nullptr;
+
+}  // namespace kiln::rules

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Program: kernel calls in order over tensors with addresses. Emission is a pure function of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/ir/graph.h"
+#include "compiler/program/descriptors.h"
+#include "compiler/program/kernel.h"
+
+namespace kiln {
+
+enum class TensorId : uint32_t {};
+constexpr uint32_t index(TensorId id) { return static_cast<uint32_t>(id); }
+
+/// A tensor of the program: constant data in flash, or bytes in the arena of its own or within another tensor.
+struct ProgramTensor {
+  struct View {
+    TensorId base;
+    int64_t offset_bytes;
+  };
+  std::string name;  ///< a C identifier, unique in the program
+  TensorType type;
+  std::optional<Tensor> constant;
+  std::optional<View> view;         ///< shares the bytes of `base`
+  std::optional<OnnxTensor> onnx;   ///< what `diff --layers` compares it with
+  int64_t arena_offset = -1;        ///< set by plan-memory
+};
+
+struct KernelCall {
+  std::string family;
+  std::vector<std::string> functors;  ///< explicit template arguments, structs of nn/functors.h: "relu"
+  AnyDescriptor descriptor;
+  std::vector<TensorId> inputs;       ///< arena tensors and constants, in the order of the function's parameters
+  std::vector<TensorId> outputs;
+  std::vector<size_t> in_place;       ///< inputs whose bytes the first output may overwrite (best first)
+  const KernelRow* row = nullptr;     ///< set by select-kernels, with the two below
+  Tuning tuning;
+  std::optional<TensorId> scratch;
+};
+
+struct Step {
+  KernelCall call;
+  std::string label;                 ///< "conv2d+relu"
+  std::vector<std::string> origin;   ///< ONNX nodes
+  Shape input_shape, output_shape;
+  int64_t macs = 0;
+};
+
+/// A model input or output.
+struct IoTensor {
+  std::string name;    ///< exact ONNX name
+  std::string c_name;  ///< "scores": the last part of `kws_output_scores`
+  TensorId tensor;
+};
+
+/// What plan-memory found. Bytes.
+struct MemoryPlan {
+  int64_t arena_bytes = 0;
+  int64_t live_lower_bound_bytes = 0;  ///< largest sum of buffers alive at one step
+  int64_t live_peak_step = 0;          ///< the first step where it is reached
+};
+
+class Program {
+ public:
+  std::string name;     ///< C identifier: prefix of the API, namespace of the bundle
+  std::vector<Step> steps;
+  std::vector<IoTensor> inputs, outputs;
+  MemoryPlan memory;
+
+  TensorId add_tensor(ProgramTensor tensor);  ///< its name is made unique
+  [[nodiscard]] const ProgramTensor& tensor(TensorId id) const { return tensors_[index(id)]; }
+  [[nodiscard]] ProgramTensor& tensor(TensorId id) { return tensors_[index(id)]; }
+  [[nodiscard]] size_t tensor_count() const { return tensors_.size(); }
+  /// The tensor that owns the bytes of `id`, and where in it they start.
+  [[nodiscard]] ProgramTensor::View root(TensorId id) const;
+
+  // --- facts for reports
+  [[nodiscard]] int64_t macs() const;
+  /// Bytes of the constants that some step reads.
+  [[nodiscard]] int64_t weights_bytes() const;
+  [[nodiscard]] int64_t weights_bytes(const Step& step) const;
+
+ private:
+  std::vector<ProgramTensor> tensors_;
+};
+
+/// First and last step (inclusive) at which a buffer's bytes matter. Inputs are alive from -1 on, outputs to steps.size().
+struct Lifetime {
+  int64_t first = 0, last = -1;
+  [[nodiscard]] bool overlaps(const Lifetime& o) const { return first <= o.last && o.first <= last; }
+};
+
+/// Per tensor id: the lifetime of the bytes it owns, all its views included. Constants, views and unused tensors: empty.
+std::vector<Lifetime> lifetimes(const Program& program);
+
+}  // namespace kiln
