@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/driver/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <optional>
+
+#include "compiler/driver/cli.h"
+
+namespace kiln {
+namespace {
+
+std::optional<int64_t> parse_integer(std::string_view text) {
+  int64_t value = 0;
+  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// The value, or an exception that CLI11 lets through.
+template <class T>
+T value_or_throw(Result<T> result) {
+  if (!result) throw UsageError{result.diagnostic()};
+  return *std::move(result);
+}
+
+void add_dimension(ImportOptions& import, const std::string& text) {
+  auto [name, value] = value_or_throw(split_assignment("--dim", text));
+  std::optional<int64_t> size = parse_integer(value);
+  if (!size || *size < 1)
+    throw UsageError{error(DiagId::bad_shape_option, fmt::format("--dim {}: '{}' is no positive number.", text, value),
+                           fmt::format("for example --dim {}=1.", name))};
+  import.dims[name] = *size;
+}
+
+}  // namespace
+
+Result<std::pair<std::string, std::string>> split_assignment(const std::string& option, const std::string& text) {
+  size_t equals = text.rfind('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+    return error(DiagId::bad_usage, fmt::format("{} {}: expected NAME=VALUE.", option, text));
+  return std::pair(text.substr(0, equals), text.substr(equals + 1));
+}
+
+Result<Shape> parse_shape(const std::string& text) {
+  std::string_view rest = text;
+  if (rest.size() >= 2 && rest.front() == '[' && rest.back() == ']') rest = rest.substr(1, rest.size() - 2);
+  Shape shape;
+  while (!rest.empty()) {
+    std::string_view word = rest.substr(0, rest.find(','));
+    std::optional<int64_t> size = parse_integer(word);
+    if (!size || *size < 1)
+      return error(DiagId::bad_shape_option, fmt::format("shape '{}': '{}' is no positive number.", text, word),
+                   "write the dimensions separated by commas, such as 1,3,96,96.");
+    shape.push_back(*size);
+    rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+  }
+  if (Status s = check_shape(shape); !s)
+    return error(DiagId::bad_shape_option, fmt::format("shape '{}': {}", text, s.diagnostic().message));
+  return shape;
+}
+
+void add_model_options(CLI::App& app, CommonOptions& options) {
+  app.add_option("MODEL", options.model, "The ONNX file")->required()->type_name("FILE");
+  app.add_option_function<std::vector<std::string>>(
+         "--dim",
+         [&options](const std::vector<std::string>& all) {
+           for (const std::string& text : all) add_dimension(options.import, text);
+         },
+         "Value of a named dimension")
+      ->type_name("NAME=N")
+      ->allow_extra_args(false);
+  app.add_option_function<std::vector<std::string>>(
+         "--input-shape",
+         [&options](const std::vector<std::string>& all) {
+           for (const std::string& text : all) {
+             auto [name, value] = value_or_throw(split_assignment("--input-shape", text));
+             options.import.input_shapes[name] = value_or_throw(parse_shape(value));
+           }
+         },
+         "Shape of an input, such as x=1,3,96,96")
+      ->type_name("NAME=D,D,..")
+      ->allow_extra_args(false);
+}
+
+void add_target_options(CLI::App& app, CommonOptions& options) {
+  app.add_option("--target", options.target, "What the code is for; `kiln targets` lists them")->capture_default_str()->type_name("NAME");
+  app.add_option("--cpu,--march", options.cpu, "CPU or ISA string of the target; host: native, x86-64-v3, ...")->type_name("CPU");
+  app.add_option("--name", options.name, "Prefix of the emitted functions; default: the file's name")->type_name("ID");
+}
+
+void add_pass_options(CLI::App& app, CommonOptions& options) {
+  PassOptions& passes = options.passes;
+  const char* group = "Looking inside";
+  app.add_option("--disable-pass", passes.disabled, "Leave a pass out")->type_name("PASS")->allow_extra_args(false)->group(group);
+  app.add_option("--print-after", passes.print_after, "Print the IR after a pass, or after 'all'")
+      ->type_name("PASS")->allow_extra_args(false)->group(group);
+  app.add_option("--stop-after", passes.stop_after, "End after this pass")->type_name("PASS")->group(group);
+  app.add_flag("--time-passes", passes.time_passes, "Print how long each pass took")->group(group);
+  app.add_option("--dot", passes.dot, "Write the graph for Graphviz")->type_name("FILE")->group(group);
+  app.add_option("--dump-dir", passes.dump_dir, "Write the IR after each pass into a folder")->type_name("DIR")->group(group);
+  app.add_option("--explain", passes.explain, "Say why: kernels")
+      ->type_name("TOPIC")->allow_extra_args(false)->check(CLI::IsMember({"kernels"}))->group(group);
+}
+
+void add_common_options(CLI::App& app, CommonOptions& options) {
+  add_model_options(app, options);
+  add_target_options(app, options);
+  add_pass_options(app, options);
+}
+
+}  // namespace kiln

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options that several verbs share.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "compiler/frontend/import.h"
+
+namespace CLI {
+class App;
+}
+
+namespace kiln {
+
+/// How passes are run and what they show (see pipeline.h).
+struct PassOptions {
+  std::vector<std::string> disabled;      ///< --disable-pass, by name
+  std::vector<std::string> print_after;   ///< --print-after, by name, or "all"
+  std::string stop_after;                 ///< --stop-after; empty: run all
+  bool time_passes = false;
+  std::filesystem::path dot;              ///< --dot: the final graph; empty: not written
+  std::filesystem::path dump_dir;         ///< --dump-dir: the IR after each pass; empty: not written
+  std::vector<std::string> explain;       ///< --explain: "kernels"
+};
+
+struct CommonOptions {
+  std::filesystem::path model;
+  ImportOptions import;
+  std::string name;             ///< --name: prefix of the API; empty: made from the file name
+  std::string target = "host";
+  std::string cpu;              ///< --cpu or --march; empty: the target's default
+  PassOptions passes;
+};
+
+/// MODEL, --dim, --input-shape.
+void add_model_options(CLI::App& app, CommonOptions& options);
+/// --target, --cpu, --march, --name.
+void add_target_options(CLI::App& app, CommonOptions& options);
+/// --disable-pass, --print-after, --stop-after, --time-passes, --dot, --dump-dir, --explain.
+void add_pass_options(CLI::App& app, CommonOptions& options);
+/// All three.
+void add_common_options(CLI::App& app, CommonOptions& options);
+
+/// "1,3,96,96" or "[1,3,96,96]". Errors: bad_shape_option.
+Result<Shape> parse_shape(const std::string& text);
+
+/// Splits "name=value" at the last '=' (ONNX names may contain one). Errors: bad_usage, naming `option`.
+Result<std::pair<std::string, std::string>> split_assignment(const std::string& option, const std::string& text);
+
+}  // namespace kiln
