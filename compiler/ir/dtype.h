@@ -19,6 +19,8 @@ std::string_view dtype_name(DType dtype);
 std::optional<DType> dtype_from_name(std::string_view name);
 /// The C++ type in emitted code: "float", "int8_t", ...
 std::string_view dtype_c_name(DType dtype);
+/// The type that ONNX numbers so (TensorProto.DataType), if kiln has it.
+std::optional<DType> dtype_from_onnx(int64_t number);
 /// NumPy's descriptor for the stored form ("<f4", "|i1"); f16 is "<f2", bf16 has none and gives "<u2".
 std::string_view dtype_numpy(DType dtype);
 

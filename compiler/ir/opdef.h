@@ -68,7 +68,7 @@ struct OnnxOp {
 
 /// out[i] depends on the inputs at i alone (after broadcasting): transposes, reshapes and slices may move across.
 inline constexpr uint32_t kElementwise = 1u << 0;
-/// One elementwise input and the functor nn::<functor> computes it: can be fused into the kernel that produces its input.
+/// One elementwise input and the functor nn::fn::<functor> computes it: can be fused into the kernel that produces its input.
 inline constexpr uint32_t kUnary = 1u << 1;
 /// Moves elements without looking at them; any type goes, quantization parameters are handed on.
 inline constexpr uint32_t kMovesData = 1u << 2;

@@ -12,4 +12,12 @@ Activation activation_of(const Attrs& attrs) {
   return {attrs.s("act", "none"), static_cast<float>(attrs.f("alpha")), static_cast<float>(attrs.f("beta"))};
 }
 
+EvalResult with_activation(const OpArgs& args, Tensor y) {
+  const std::string functor = args.attrs.s("act", "none");
+  if (functor == "none") return std::vector<Tensor>{std::move(y)};
+  for (const OpDef* op : op_table().all())
+    if (op->is(kUnary) && op->functor == functor) return op->eval(OpArgs{*op, args.attrs, {&y.type}, {&y}, {&y.type}});
+  return bad_node(fmt::format("'{}' is no activation.", functor));
+}
+
 }  // namespace kiln

@@ -59,4 +59,7 @@ struct Activation {
 };
 Activation activation_of(const Attrs& attrs);
 
+/// For eval hooks of operators that can carry a fused activation: `y`, computed without it, becomes the one output.
+EvalResult with_activation(const OpArgs& args, Tensor y);
+
 }  // namespace kiln

@@ -56,7 +56,7 @@ constexpr OpDef unary_op(std::string_view name, std::string_view onnx_type, std:
 }  // namespace
 
 namespace ops {
-const OpDef relu = unary_op<nn::relu>("relu", "Relu", "max(x, 0)");
+const OpDef relu = unary_op<nn::fn::relu>("relu", "Relu", "max(x, 0)");
 }  // namespace ops
 
 }  // namespace kiln

@@ -32,7 +32,7 @@ struct ProgramTensor {
 
 struct KernelCall {
   std::string family;
-  std::vector<std::string> functors;  ///< explicit template arguments, structs of nn/functors.h: "relu"
+  std::vector<std::string> functors;  ///< explicit template arguments, structs of nn/functors.h: "relu" is nn::fn::relu
   AnyDescriptor descriptor;
   std::vector<TensorId> inputs;       ///< arena tensors and constants, in the order of the function's parameters
   std::vector<TensorId> outputs;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: 0BSD
-// Scalar functions as types, so that a kernel can take one as a template argument: the function itself (`unary<sigmoid>`)
-// or the activation fused behind a layer (`conv2d<relu>`). `d` is the kernel's descriptor; d.alpha and d.beta are the
-// parameters of functions that have some.
+// Scalar functions as types, so that a kernel can take one as a template argument: the function itself (`unary<fn::relu>`)
+// or the activation fused behind a layer (`conv2d<fn::relu>`). They have a namespace of their own because nn::exp and many
+// others are functions (math.h). `d` is the kernel's descriptor; d.alpha and d.beta are the parameters of functions that
+// have some.
 #pragma once
 
 #include "base.h"
 
-namespace nn {
+namespace nn::fn {
 
 struct none {
   template <class D, class T>
@@ -41,4 +42,4 @@ struct add {
   static KILN_INLINE T apply(T a, T b) { return T(a + b); }
 };
 
-}  // namespace nn
+}  // namespace nn::fn
