@@ -52,6 +52,7 @@ class Graph {
   [[nodiscard]] const Value& value(ValueId id) const { return values_[index(id)]; }
   [[nodiscard]] const Node& node(NodeId id) const { return nodes_[index(id)]; }
   [[nodiscard]] const std::vector<ValueId>& outputs() const { return outputs_; }
+  [[nodiscard]] const std::string& output_name(size_t i) const { return output_names_[i]; }
   [[nodiscard]] const TensorType& type(ValueId id) const { return value(id).type; }
   /// The value of a constant, or null; null for kNoValue.
   [[nodiscard]] const Tensor* constant(ValueId id) const;
@@ -71,8 +72,11 @@ class Graph {
   // --- building
   ValueId add_input(std::string name, TensorType type);
   ValueId add_constant(std::string name, Tensor tensor);
-  /// Makes `id` the next graph output. The same value may be several outputs.
-  void add_output(ValueId id) { outputs_.push_back(id); }
+  /// Makes `id` the next graph output under ONNX name `name` (empty: the value's own). A value may be several outputs.
+  void add_output(ValueId id, std::string name = {}) {
+    outputs_.push_back(id);
+    output_names_.push_back(name.empty() ? value(id).name : std::move(name));
+  }
   void set_output(size_t i, ValueId id) { outputs_[i] = id; }
   /// Adds a node before node `before` (at the end: kNoNode) with outputs of the given types, whose names derive from `name`.
   NodeId add_node(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs, std::vector<TensorType> output_types,
@@ -104,6 +108,7 @@ class Graph {
   std::vector<Node> nodes_;
   std::vector<NodeId> order_;
   std::vector<ValueId> outputs_;
+  std::vector<std::string> output_names_;
   std::map<std::string, ValueId, std::less<>> names_;
 };
 

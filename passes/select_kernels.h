@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// select-kernels: gives every call the first row of the catalogue whose needs the target meets and whose predicate holds,
+// packs its constants into the order that row reads, and adds its scratch.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "compiler/program/program.h"
+#include "passes/pass.h"
+
+namespace kiln {
+
+struct KernelOptions {
+  /// Only `ref` rows (a reference to compare the others with).
+  bool reference_only = false;
+  /// Called with a line for each row that was considered: "step 3 conv2d: simd: taken", "...: dsp: needs dsp".
+  std::function<void(const std::string&)> explain;
+};
+
+/// Errors: no_kernel.
+Status select_kernels(Program& program, const KernelOptions& options, PassContext& context);
+
+}  // namespace kiln

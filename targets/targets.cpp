@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "targets/targets.h"
+
+#include <fmt/format.h>
+
+#include "targets/host/host.h"
+
+namespace kiln {
+namespace {
+
+struct Row {
+  const char* name;
+  Result<Target> (*make)(const std::string& name, const std::string& cpu);
+  const char* summary;
+};
+
+constexpr Row kRows[] = {
+#define KILN_TARGET(name, make, summary) {name, make, summary},
+#include "targets/targets.def"
+#undef KILN_TARGET
+};
+
+}  // namespace
+
+std::vector<TargetInfo> known_targets() {
+  std::vector<TargetInfo> out;
+  for (const Row& row : kRows) out.push_back({row.name, row.summary});
+  return out;
+}
+
+Result<Target> make_target(const std::string& name, const std::string& cpu) {
+  std::vector<std::string> names;
+  for (const Row& row : kRows) {
+    if (row.name == name) return row.make(name, cpu);
+    names.emplace_back(row.name);
+  }
+  return error(DiagId::unknown_target, fmt::format("there is no target '{}'.", name), fmt::format("targets are: {}.", fmt::join(names, ", ")));
+}
+
+}  // namespace kiln
