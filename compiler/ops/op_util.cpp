@@ -8,6 +8,29 @@ ImportResult one(Result<ValueId> value) {
   return std::vector<ValueId>{*value};
 }
 
+Result<std::vector<int64_t>> constant_ints(const OnnxNode& node, GraphBuilder& b, size_t input, std::string_view what) {
+  if (!node.has(input)) return bad_node(fmt::format("input '{}' is missing.", what));
+  const Tensor* tensor = b.constant(node.inputs[input]);
+  if (!tensor)
+    return unsupported(fmt::format("input '{}' is computed at run time, it must be a constant.", what),
+                       "kiln fixes all shapes when it compiles; run the model through onnx-simplifier, or export it with static shapes.");
+  std::optional<std::vector<int64_t>> values = tensor->to_int64s();
+  if (!values || tensor->type.rank() > 1)
+    return bad_node(fmt::format("input '{}' is {}, it must be a list of integers.", what, to_string(tensor->type)));
+  return std::move(*values);
+}
+
+Result<std::vector<int64_t>> normalized_axes(std::vector<int64_t> axes, int64_t rank) {
+  for (size_t i = 0; i < axes.size(); ++i) {
+    std::optional<int64_t> axis = normalize_axis(axes[i], rank);
+    if (!axis) return bad_node(fmt::format("axis {} is outside the {} dimensions.", axes[i], rank));
+    axes[i] = *axis;
+    for (size_t k = 0; k < i; ++k)
+      if (axes[k] == *axis) return bad_node(fmt::format("axis {} is given twice.", *axis));
+  }
+  return axes;
+}
+
 Activation activation_of(const Attrs& attrs) {
   return {attrs.s("act", "none"), static_cast<float>(attrs.f("alpha")), static_cast<float>(attrs.f("beta"))};
 }

@@ -31,6 +31,12 @@ using ImportResult = Result<std::vector<ValueId>>;
 /// Wraps the single value of a Result as the outputs of an import hook.
 [[nodiscard]] ImportResult one(Result<ValueId> value);
 
+/// The elements of an integer input that a shape, an axis or the like depends on; `what` is its ONNX name. Errors: bad_node,
+/// and unsupported_node when the model computes it at run time.
+Result<std::vector<int64_t>> constant_ints(const OnnxNode& node, GraphBuilder& b, size_t input, std::string_view what);
+/// Axes in [-rank, rank) as those in [0, rank), in the order given. Refuses others and repeated ones (bad_node).
+Result<std::vector<int64_t>> normalized_axes(std::vector<int64_t> axes, int64_t rank);
+
 // Builders of the most used nodes; they return their input unchanged when there is nothing to do.
 Result<ValueId> reshape(GraphBuilder& b, ValueId x, const Shape& shape);
 Result<ValueId> transpose(GraphBuilder& b, ValueId x, const std::vector<int64_t>& perm);

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the operators that only move elements share: all of them become strided copies, or views where nothing has to move.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "compiler/ops/op_util.h"
+
+namespace kiln {
+
+/// A strided copy before it is simplified: for all i below `dims`, element in_offset + i . in_strides of the input goes to
+/// element out_offset + i . out_strides of the output. Dimensions stand in the order of the output.
+struct StridedCopy {
+  std::vector<int64_t> dims, in_strides, out_strides;
+  int64_t in_offset = 0, out_offset = 0;
+};
+
+/// The descriptor of nn::ref::copy with the fewest dimensions: those of size 1 dropped, those that both sides step through
+/// as one merged, and for a transposition the two fast dimensions last. Its rank is at least 2.
+Copy copy_descriptor(const StridedCopy& copy);
+
+/// Whether the copy puts one run of the input at the start of the output, so that a view does.
+bool is_contiguous(const Copy& copy);
+
+/// eval of an operator whose one output is a strided copy of input 0.
+EvalResult eval_copy(const OpArgs& args, const StridedCopy& copy);
+/// lower of such an operator: a view if possible, else a `copy` call.
+void lower_copy(const Node& node, Lowering& lowering, const StridedCopy& copy);
+
+/// Quantization of the result when elements of `type` move and dimension i of the result holds the indices of dimension
+/// `from[i]` of `type` (-1: of none) in the same order. Fails with unsupported_node when the quantized axis is not among them.
+Result<std::optional<Quant>> moved_quant(const TensorType& type, const std::vector<int64_t>& from);
+
+}  // namespace kiln
