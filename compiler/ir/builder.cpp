@@ -6,6 +6,22 @@
 #include <algorithm>
 
 namespace kiln {
+namespace {
+
+Status check_folding_cost(const OpArgs& args) {
+  int64_t bytes = 0;
+  for (const TensorType* type : args.outputs) bytes += type->bytes();
+  if (bytes > kMaxFoldedBytes)
+    return error(DiagId::limit_exceeded,
+                 fmt::format("a constant of {} bytes would be computed here, the limit is {}.", bytes, kMaxFoldedBytes));
+  int64_t macs = args.op.macs ? args.op.macs(args) : 0;
+  if (macs > kMaxFoldedMacs)
+    return error(DiagId::limit_exceeded, fmt::format("computing this constant takes {} multiply-accumulates, the limit is {}.",
+                                                     macs, kMaxFoldedMacs));
+  return Done{};
+}
+
+}  // namespace
 
 Result<std::vector<ValueId>> GraphBuilder::add_multi(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs) {
   OpArgs args{op, attrs, {}, {}, {}};
@@ -22,6 +38,7 @@ Result<std::vector<ValueId>> GraphBuilder::add_multi(const OpDef& op, std::vecto
   std::string_view name = name_.empty() ? std::string_view(origin_.front()) : std::string_view(name_);
   if (all_constant && folding_ && op.eval && !inputs.empty()) {
     for (const TensorType& type : *types) args.outputs.push_back(&type);
+    if (Status s = check_folding_cost(args); !s) return std::move(s).diagnostic();
     Result<std::vector<Tensor>> tensors = op.eval(args);
     if (!tensors) return std::move(tensors).diagnostic();
     std::vector<ValueId> out;

@@ -11,6 +11,11 @@
 
 namespace kiln {
 
+/// Constant nodes that would make more bytes or need more multiply-accumulates than this are refused (limit_exceeded), so that
+/// a small file cannot keep the compiler busy for long.
+inline constexpr int64_t kMaxFoldedBytes = int64_t{64} << 20;
+inline constexpr int64_t kMaxFoldedMacs = int64_t{1} << 30;
+
 class GraphBuilder {
  public:
   /// Nodes are put before `before` (kNoNode: at the end) and carry `origin`.

@@ -64,6 +64,8 @@ struct OnnxOp {
   std::span<const AttrSpec> attrs;   ///< every attribute of any opset; others are refused
   int64_t since = 1;                 ///< the first opset that is understood
   int64_t until = 1000;              ///< the last one
+  size_t min_inputs = 1;             ///< inputs that must be there; hooks may use them unchecked
+  size_t max_inputs = 1000;          ///< more are refused
 };
 
 /// out[i] depends on the inputs at i alone (after broadcasting): transposes, reshapes and slices may move across.

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the frontend refuses as larger than any model for a microcontroller, so that a hostile or broken file costs neither
+// much memory nor much time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kiln::limits {
+
+/// protobuf itself stops at 2 GiB.
+inline constexpr uint64_t kModelBytes = 0x7fffffff;
+/// Depth of nested protobuf messages. A graph within a node's attribute takes three levels.
+inline constexpr int kMessageDepth = 100;
+/// Local functions calling functions, branches within branches.
+inline constexpr size_t kNesting = 32;
+/// Nodes imported, those of called functions counted at every call.
+inline constexpr size_t kNodes = 100'000;
+/// Inputs or outputs of one node, and entries of one list of attributes.
+inline constexpr size_t kOperands = 10'000;
+/// One initializer, and one external data range.
+inline constexpr uint64_t kTensorBytes = uint64_t{1} << 30;
+/// All initializers in use and all folded constants together.
+inline constexpr uint64_t kConstantBytes = uint64_t{2} << 30;
+inline constexpr size_t kNameBytes = 4096;
+
+/// Opsets of the default domain.
+inline constexpr int64_t kOldestOpset = 7;
+inline constexpr int64_t kNewestOpset = 25;
+
+}  // namespace kiln::limits
