@@ -74,7 +74,7 @@ void write_layer(CodeWriter& out, const BundleContext& c, size_t i) {
             to_string(std::span<const int64_t>(step.input_shape)), to_string(std::span<const int64_t>(step.output_shape)), macs);
   write_descriptor(out, step, i + 1);
   std::vector<std::string> functors, operands{fmt::format("Layer{}{{}}", i + 1)};
-  for (const std::string& f : call.functors) functors.push_back("nn::" + f);
+  for (const std::string& f : call.functors) functors.push_back("nn::fn::" + f);
   for (TensorId id : call.inputs) operands.push_back(operand(c, id, false));
   for (TensorId id : call.outputs) operands.push_back(operand(c, id, true));
   if (call.scratch) operands.push_back(operand(c, *call.scratch, true));
