@@ -28,6 +28,14 @@ EvalResult eval_copy(const OpArgs& args, const StridedCopy& copy);
 /// lower of such an operator: a view if possible, else a `copy` call.
 void lower_copy(const Node& node, Lowering& lowering, const StridedCopy& copy);
 
+/// Of each dimension: the first index, how many, and from one to the next (negative: backwards; 1 where there is only one).
+struct SliceSpec {
+  std::vector<int64_t> starts, sizes, steps;
+};
+SliceSpec whole_slice(const Shape& shape);
+/// A slice node, or x itself when the slice is all of it.
+Result<ValueId> slice(GraphBuilder& b, ValueId x, const SliceSpec& spec);
+
 /// Quantization of the result when elements of `type` move and dimension i of the result holds the indices of dimension
 /// `from[i]` of `type` (-1: of none) in the same order. Fails with unsupported_node when the quantized axis is not among them.
 Result<std::optional<Quant>> moved_quant(const TensorType& type, const std::vector<int64_t>& from);

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// concat: joins tensors along an axis. Where a piece is one run of the output, its producer writes it there and nothing is copied.
+#include <algorithm>
+
+#include "compiler/ops/movement.h"
+#include "nn/ref/copy.h"
+
+namespace kiln {
+namespace {
+
+InferResult infer_concat(const OpArgs& args) {
+  if (args.inputs.empty() || !args.has(0)) return bad_node("no tensors to join.");
+  TensorType y = args.in(0);
+  std::optional<int64_t> axis = normalize_axis(args.attrs.i("axis"), y.rank());
+  if (!axis) return bad_node(fmt::format("axis {} is outside the {} dimensions of {}.", args.attrs.i("axis"), y.rank(), to_string(y)));
+  auto at = static_cast<size_t>(*axis);
+  for (size_t i = 1; i < args.inputs.size(); ++i) {
+    if (!args.has(i)) return bad_node(fmt::format("input {} is missing.", i));
+    const TensorType& x = args.in(i);
+    bool fits = x.dtype == y.dtype && x.rank() == y.rank();
+    for (size_t k = 0; fits && k < y.shape.size(); ++k) fits = k == at || x.shape[k] == y.shape[k];
+    if (!fits)
+      return bad_node(fmt::format("input {} is {} and cannot be joined along axis {} to {}.", i, to_string(x), *axis, to_string(args.in(0))));
+    if (x.quant != y.quant)
+      return unsupported(fmt::format("inputs 0 and {} are quantized differently.", i), "requantize the inputs to one scale.");
+    y.shape[at] += x.shape[at];
+  }
+  if (y.quant && y.quant->scale.size() > 1 && y.quant->axis == *axis)
+    return unsupported(fmt::format("the inputs are quantized per index of axis {}, along which they are joined.", *axis));
+  return std::vector<TensorType>{std::move(y)};
+}
+
+/// Where each input goes in the output: [outer][axis dimension * inner] beside each other.
+std::vector<StridedCopy> piece_copies(const OpArgs& args) {
+  const Shape& out = args.outputs[0]->shape;
+  auto axis = static_cast<size_t>(*normalize_axis(args.attrs.i("axis"), args.in(0).rank()));
+  int64_t outer = product(out, 0, axis), row = product(out, axis, out.size()), offset = 0;
+  std::vector<StridedCopy> copies;
+  for (const TensorType* x : args.inputs) {
+    int64_t run = product(x->shape, axis, x->shape.size());
+    copies.push_back({{outer, run}, {run, 1}, {row, 1}, 0, offset});
+    offset += run;
+  }
+  return copies;
+}
+
+EvalResult eval_concat(const OpArgs& args) {
+  Tensor y(*args.outputs[0]);
+  std::vector<StridedCopy> copies = piece_copies(args);
+  with_storage_type(y.type.dtype, [&]<class T>() {
+    for (size_t i = 0; i < copies.size(); ++i)
+      nn::ref::copy(copy_descriptor(copies[i]), args.constant(i)->as<T>().data(), y.as<T>().data());
+  });
+  return std::vector<Tensor>{std::move(y)};
+}
+
+/// Lets `piece` be written at its place within `whole` by whoever produces it. Not possible for bytes that already have a place:
+/// model inputs, constants, and parts of other buffers.
+bool place_inside(Lowering& lowering, TensorId piece, TensorId whole, int64_t offset_bytes) {
+  Program& program = lowering.program();
+  ProgramTensor::View root = program.root(piece);
+  if (root.base == whole || root.offset_bytes != 0 || program.tensor(root.base).constant) return false;
+  if (program.tensor(root.base).type.bytes() != program.tensor(piece).type.bytes()) return false;
+  for (ValueId input : lowering.graph().inputs)
+    if (lowering.tensor(input) == root.base) return false;
+  program.tensor(root.base).view = ProgramTensor::View{whole, offset_bytes};
+  return true;
+}
+
+Status lower_concat(const Graph& graph, const Node& node, Lowering& lowering) {
+  OpArgs args = graph.args(graph.value(node.outputs[0]).producer);
+  TensorId y = lowering.tensor(node.outputs[0]);
+  std::vector<StridedCopy> copies = piece_copies(args);
+  for (size_t i = 0; i < copies.size(); ++i) {
+    if (args.in(i).elements() == 0) continue;
+    TensorId x = lowering.tensor(node.inputs[i]);
+    bool one_run = copies[i].dims[0] == 1;
+    if (one_run && place_inside(lowering, x, y, copies[i].out_offset * element_bytes(args.in(i).dtype))) continue;
+    KernelCall call;
+    call.family = "copy";
+    call.descriptor = copy_descriptor(copies[i]);
+    call.inputs = {x};
+    call.outputs = {y};
+    lowering.call(node, std::move(call));
+  }
+  return Done{};
+}
+
+ImportResult import_concat(const OnnxNode& node, GraphBuilder& b) {
+  if (node.opset >= 4 && !node.attrs.has("axis")) return bad_node("attribute 'axis' is missing.");
+  Attrs attrs{{"axis", node.attrs.i("axis", 1)}};
+  if (node.inputs.size() == 1 && node.has(0) && normalize_axis(attrs.i("axis"), b.type(node.inputs[0]).rank()))
+    return std::vector<ValueId>{node.inputs[0]};
+  return one(b.add(ops::concat, node.inputs, std::move(attrs)));
+}
+
+constexpr AttrSpec kConcatAttrs[] = {{"axis", AttrKind::integer}};
+
+}  // namespace
+
+namespace ops {
+const OpDef concat = {
+    .name = "concat",
+    .summary = "joins tensors along an axis",
+    .onnx = {.type = "Concat", .attrs = kConcatAttrs},
+    .traits = kMovesData,
+    .infer = infer_concat,
+    .import = import_concat,
+    .eval = eval_concat,
+    .lower = lower_concat,
+};
+}  // namespace ops
+
+}  // namespace kiln
