@@ -48,7 +48,8 @@ Status lower_slice(const Graph& graph, const Node& node, Lowering& lowering) {
   return Done{};
 }
 
-/// The indices start, start + step, ... before `end` of a dimension, by the rules of ONNX (and NumPy).
+/// The indices start, start + step, ... before `end` of a dimension, by the rules of ONNX: as in NumPy, but a backward
+/// slice that starts below the first index starts at it.
 struct Range {
   int64_t start, size;
 };

@@ -252,7 +252,8 @@ TEST_CASE("slice: starts, ends and steps of any sign and size") {
       if (pick(random, 0, 9) == 0) step = kFar[pick(random, 0, 3)];
       starts.push_back(start), ends.push_back(end), steps.push_back(step);
       axes.push_back(static_cast<int64_t>(k) - (random() % 2 ? static_cast<int64_t>(rank) : 0));
-      // Python's slice.indices: bounds count from the end when negative, then are cut to the tensor; then i goes up or down.
+      // Bounds count from the end when negative, then are cut to the tensor; then i goes up or down. Unlike Python, ONNX cuts the
+      // start of a backward slice to [0, dim - 1], so that one from far below still has index 0.
       auto from_end = [&](int64_t v) { return v < 0 ? v + dim : v; };
       chosen[k].clear();
       if (step > 0) {
@@ -260,7 +261,7 @@ TEST_CASE("slice: starts, ends and steps of any sign and size") {
         for (int64_t i = std::max<int64_t>(from_end(start), 0); i < stop; i = i > dim - std::min(step, dim) ? dim : i + step) chosen[k].push_back(i);
       } else {
         int64_t stop = std::max<int64_t>(from_end(end), -1);
-        for (int64_t i = std::min(from_end(start), dim - 1); i > stop; i = step < -dim ? -1 : i + step) {
+        for (int64_t i = std::clamp<int64_t>(from_end(start), 0, dim - 1); i > stop; i = step < -dim ? -1 : i + step) {
           if (i < 0) break;
           chosen[k].push_back(i);
         }
@@ -299,7 +300,8 @@ TEST_CASE("split: equal, given and uneven parts") {
   auto sizes = [&](int64_t opset, std::vector<ValueId> inputs, Attrs attrs, size_t outputs) {
     std::vector<int64_t> dims;
     attrs.set("axis", int64_t{-1});
-    for (ValueId v : *t.run(ops::split, opset, std::move(inputs), std::move(attrs), outputs)) dims.push_back(t.b.shape(v)[1]);
+    std::vector<ValueId> parts = *t.run(ops::split, opset, std::move(inputs), std::move(attrs), outputs);
+    for (ValueId v : parts) dims.push_back(t.b.shape(v)[1]);
     return dims;
   };
   CHECK(sizes(18, {x}, {{"num_outputs", int64_t{4}}}, 4) == Index{2, 2, 2, 1});
