@@ -88,7 +88,7 @@ struct OpDef {
   std::string_view summary = "";  ///< one line for `kiln ops`
   OnnxOp onnx = {};
   uint32_t traits = 0;
-  std::string_view functor = "";  ///< for kUnary: the struct in runtime-stubs/nn/functors.h
+  std::string_view functor = "";  ///< for elementwise operators: the struct in runtime-stubs/nn/functors.h
 
   /// Output types from input types and attributes; refuses everything the core operator does not allow, so it is the
   /// checker as well. Required for core operators. Errors: bad_node, unsupported_node, ...
