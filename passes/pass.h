@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every pass gets. A pass is a free function in its own .h/.cpp pair, listed in compiler/driver/pipeline.cpp:
+// What every pass gets. A pass is a free function in its own .h/.cpp pair, listed in passes/graph_passes.cpp:
 //   Result<bool> fold_batchnorm(Graph& graph, PassContext& context);   // true: something changed
 #pragma once
 

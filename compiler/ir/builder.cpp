@@ -23,6 +23,11 @@ Status check_folding_cost(const OpArgs& args) {
 
 }  // namespace
 
+Result<std::vector<Tensor>> fold(const OpArgs& args) {
+  if (Status s = check_folding_cost(args); !s) return std::move(s).diagnostic();
+  return args.op.eval(args);
+}
+
 Result<std::vector<ValueId>> GraphBuilder::add_multi(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs) {
   OpArgs args{op, attrs, {}, {}, {}};
   bool all_constant = true;
@@ -38,8 +43,7 @@ Result<std::vector<ValueId>> GraphBuilder::add_multi(const OpDef& op, std::vecto
   std::string_view name = name_.empty() ? std::string_view(origin_.front()) : std::string_view(name_);
   if (all_constant && folding_ && op.eval && !inputs.empty()) {
     for (const TensorType& type : *types) args.outputs.push_back(&type);
-    if (Status s = check_folding_cost(args); !s) return std::move(s).diagnostic();
-    Result<std::vector<Tensor>> tensors = op.eval(args);
+    Result<std::vector<Tensor>> tensors = fold(args);
     if (!tensors) return std::move(tensors).diagnostic();
     std::vector<ValueId> out;
     for (Tensor& tensor : *tensors) out.push_back(graph_.add_constant(std::string(name), std::move(tensor)));

@@ -16,6 +16,9 @@ namespace kiln {
 inline constexpr int64_t kMaxFoldedBytes = int64_t{64} << 20;
 inline constexpr int64_t kMaxFoldedMacs = int64_t{1} << 30;
 
+/// The results of an operator whose inputs are all constant; `args.outputs` are their types. Errors: limit_exceeded, what `eval` says.
+Result<std::vector<Tensor>> fold(const OpArgs& args);
+
 class GraphBuilder {
  public:
   /// Nodes are put before `before` (kNoNode: at the end) and carry `origin`.

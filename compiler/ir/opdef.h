@@ -76,6 +76,8 @@ inline constexpr uint32_t kUnary = 1u << 1;
 inline constexpr uint32_t kMovesData = 1u << 2;
 /// A change of shape only: the output is the input's bytes.
 inline constexpr uint32_t kView = 1u << 3;
+/// Its kernel applies the functor of attribute "act" (with "alpha", "beta") to what it computes: fuse-activation may set it.
+inline constexpr uint32_t kFusesActivation = 1u << 4;
 
 /// How far the emitted code may be from ONNX Runtime: |a - b| <= absolute + relative * |b|.
 struct Tolerance {
@@ -100,6 +102,10 @@ struct OpDef {
   Result<std::vector<Tensor>> (*eval)(const OpArgs&) = nullptr;
   /// Describes the kernel call(s) that compute the node.
   Status (*lower)(const Graph&, const Node&, Lowering&) = nullptr;
+  /// With all operands of full rank permuted by `perm` (operand i of the result: permute(shape, perm)), changes `attrs` so that the
+  /// result is permuted alike; false when the operator cannot. Passes move transposes across it then. Null: cannot, except that
+  /// kElementwise operators need no change.
+  bool (*permute)(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) = nullptr;
   /// Multiply-accumulates.
   int64_t (*macs)(const OpArgs&) = nullptr;
   Tolerance tolerance = {};

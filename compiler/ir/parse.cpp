@@ -36,6 +36,11 @@ struct Definition {
   size_t at = 0;
 };
 
+struct Output {
+  std::string value, name;
+  size_t at = 0;
+};
+
 class Parser {
  public:
   Parser(std::string_view text, const OpTable& ops) : text_(text), ops_(ops) {}
@@ -51,20 +56,19 @@ class Parser {
     }
     expect("->");
     expect("(");
-    std::vector<std::pair<std::string, size_t>> outputs;
+    std::vector<Output> outputs;
     do {
       skip();
-      size_t at = pos_;
-      outputs.emplace_back(sigil_name('%'), at);
+      Output& o = outputs.emplace_back();
+      o.at = pos_;
+      o.value = sigil_name('%');
+      if (accept_keyword("as")) o.name = string();
     } while (accept(","));
     expect(")");
     expect("{");
     while (!failed() && !accept("}")) statement();
-    for (const auto& [name, at] : outputs) {
-      if (failed()) break;
-      ValueId v = find(name, at);
-      if (v != kNoValue) graph_.add_output(v);
-    }
+    for (const Output& o : outputs)
+      if (ValueId v = find(o.value, o.at); v != kNoValue) graph_.add_output(v, o.name);
     skip();
     if (!failed() && pos_ != text_.size()) fail("text after the end of the graph");
     if (failed()) return *error_;

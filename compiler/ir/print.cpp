@@ -157,7 +157,11 @@ std::string print_attr(const Attr& attr, const PrintOptions& options) {
 std::string print_graph(const Graph& graph, const PrintOptions& options) {
   std::string inputs, outputs, body;
   for (ValueId v : graph.inputs) inputs += (inputs.empty() ? "" : ", ") + print_definition(graph.value(v), options);
-  for (ValueId v : graph.outputs()) outputs += (outputs.empty() ? "" : ", ") + print_name('%', graph.value(v).name);
+  for (size_t i = 0; i < graph.outputs().size(); ++i) {
+    const std::string& value = graph.value(graph.outputs()[i]).name;
+    outputs += (i > 0 ? ", " : "") + print_name('%', value);
+    if (graph.output_name(i) != value) outputs += " as " + print_string(graph.output_name(i));
+  }
   std::set<ValueId> printed;
   auto print_constant = [&](ValueId v) {
     if (!graph.constant(v) || !printed.insert(v).second) return;

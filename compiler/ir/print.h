@@ -10,7 +10,7 @@
 //
 // Names of other characters than letters, digits and _ . / - are quoted: %"conv:0". `_` is an omitted optional operand. Quantized types
 // read `i8[1,8] quant(scale=0.5, zero=3)`, or with lists and `axis=`. The strings of the comment behind a node are its origin; without
-// them the origin is the name of its first result. Constants are printed before the first node that uses them, unused ones not at all.
+// them the origin is the name of its first result. An output whose ONNX name is not that of its value reads `%y as "name"`. Constants are printed before the first node that uses them, unused ones not at all.
 #pragma once
 
 #include <string>

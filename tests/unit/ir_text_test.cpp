@@ -43,7 +43,7 @@ Tensor constant_of(const std::string& literal, const std::string& type) {
 }  // namespace
 
 TEST_CASE("printed graphs parse back to the same text") {
-  check_fixed_point(R"(graph @kws (%image: f32[1,1,8,8], %state: i8[4] quant(scale=0.5, zero=-3)) -> (%y, %state, %y) {
+  check_fixed_point(R"(graph @kws (%image: f32[1,1,8,8], %state: i8[4] quant(scale=0.5, zero=-3)) -> (%y, %state as "state:0", %y) {
   const %w: f32[2,2] = [1, -2.5, 1e-30, 3]
   const %b: f32[8] = splat 0.1
   const %e: f32[0,3] = []

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/graph_passes.h"
+
+#include "passes/common_subexpressions.h"
+#include "passes/dead_code.h"
+#include "passes/fold_constants.h"
+
+namespace kiln {
+namespace {
+
+constexpr GraphPass kPasses[] = {
+    {"fold-constants", "computes nodes whose operands are all constant", fold_constants, Stage::canonical},
+    // From here on no node has only constant operands.
+    {"common-subexpressions", "computes equal nodes and stores equal constants once", common_subexpressions, Stage::canonical},
+    {"dead-code", "erases nodes that reach no output", dead_code, Stage::canonical},
+};
+
+}  // namespace
+
+std::span<const GraphPass> graph_passes() { return kPasses; }
+
+}  // namespace kiln

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small steps that several graph passes share.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "passes/pass.h"
+
+namespace kiln {
+
+/// `to` will stand where `from` stood and holds the same elements: it takes the name and the ONNX tensor.
+void take_identity(Graph& graph, ValueId from, ValueId to);
+
+/// Replaces all uses of the one result of node `old` by `now`, which computes the same elements, and erases `old`. A producer of `now`
+/// that is new (has no ONNX tensor yet) takes name and ONNX tensor.
+void replace_node(Graph& graph, NodeId old, ValueId now);
+
+/// The origins of `first` followed by those of `second`, each once.
+[[nodiscard]] std::vector<std::string> joined_origin(const Node& first, const Node& second);
+
+/// The number that a constant holds in each of its elements; nothing for other values and for constants that vary. Not for f16, bf16.
+[[nodiscard]] std::optional<double> uniform_constant(const Graph& graph, ValueId value);
+
+}  // namespace kiln
