@@ -31,6 +31,23 @@ Result<std::vector<int64_t>> normalized_axes(std::vector<int64_t> axes, int64_t 
   return axes;
 }
 
+Status check_floats(const OpArgs& args) {
+  for (const TensorType* type : args.inputs) {
+    if (!type) continue;
+    if (type->dtype != DType::f32 && type->dtype != DType::f64)
+      return error(DiagId::unsupported_type, fmt::format("'{}' of {} is not supported, only of f32 and f64.", args.op.name, dtype_name(type->dtype)));
+    if (type->dtype != args.in(0).dtype)
+      return bad_node(fmt::format("operands are {} and {}, they must have one type.", dtype_name(args.in(0).dtype), dtype_name(type->dtype)));
+  }
+  return Done{};
+}
+
+TensorId bias_or_zeros(const Node& node, size_t input, int64_t count, Lowering& lowering) {
+  if (input < node.inputs.size() && node.inputs[input] != kNoValue) return lowering.tensor(node.inputs[input]);
+  DType dtype = lowering.graph().type(node.inputs[0]).dtype;
+  return lowering.constant(Tensor({dtype, {count}, {}}), lowering.graph().value(node.outputs[0]).name + "_zeros");
+}
+
 Activation activation_of(const Attrs& attrs) {
   return {attrs.s("act", "none"), static_cast<float>(attrs.f("alpha")), static_cast<float>(attrs.f("beta"))};
 }

@@ -58,6 +58,11 @@ auto with_float_type(DType dtype, F&& f) -> decltype(f.template operator()<float
   return error(DiagId::unsupported_type, fmt::format("{} is not supported here, only f32 and f64 are.", dtype_name(dtype)));
 }
 
+/// Refuses operands that are not all f32, or all f64 (unsupported_type, bad_node).
+Status check_floats(const OpArgs& args);
+/// The program tensor of bias operand `input`, or a constant of `count` zeros when the node has none.
+TensorId bias_or_zeros(const Node& node, size_t input, int64_t count, Lowering& lowering);
+
 /// The activation that a fusing pass left on a node: attributes "act" (functor), "alpha", "beta".
 struct Activation {
   std::string functor = "none";

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of matrices. Core dense: x [...,K] with w [N,K], an optional bias [N] and a fused activation. Core matmul: NumPy's
+// product of two operands of at least two dimensions. ONNX Gemm and MatMul become dense where the second operand is constant.
+#include <algorithm>
+
+#include "compiler/ops/op_util.h"
+#include "nn/ref/dense.h"
+
+namespace kiln {
+namespace {
+
+InferResult infer_dense(const OpArgs& args) {
+  if (!args.has(0) || !args.has(1)) return bad_node("the input or the weights are missing.");
+  const TensorType &x = args.in(0), &w = args.in(1);
+  if (Status s = check_floats(args); !s) return std::move(s).diagnostic();
+  if (x.shape.empty() || w.shape.size() != 2 || x.shape.back() != w.shape[1])
+    return bad_node(fmt::format("the input is {}, the weights {} need [...,{}].", to_string(x), to_string(w), w.shape.empty() ? 1 : w.shape.back()));
+  if (args.has(2) && args.in(2).shape != Shape{w.shape[0]})
+    return bad_node(fmt::format("the bias is {}, the weights make {} features.", to_string(args.in(2)), w.shape[0]));
+  Shape shape = x.shape;
+  shape.back() = w.shape[0];
+  return std::vector<TensorType>{{x.dtype, std::move(shape), {}}};
+}
+
+Dense dense_descriptor(const OpArgs& args) {
+  const Shape &x = args.in(0).shape, &w = args.in(1).shape;
+  Activation activation = activation_of(args.attrs);
+  return {static_cast<int32_t>(product(x, 0, x.size() - 1)), static_cast<int32_t>(w[1]), static_cast<int32_t>(w[0]), activation.alpha,
+          activation.beta};
+}
+
+EvalResult eval_dense(const OpArgs& args) {
+  return with_float_type(args.in(0).dtype, [&]<class T>() -> EvalResult {
+    Tensor y(*args.outputs[0]);
+    const Tensor bias = args.has(2) ? *args.constant(2) : Tensor({args.in(0).dtype, {args.in(1).shape[0]}, {}});
+    nn::ref::dense<nn::fn::none>(dense_descriptor(args), args.constant(0)->as<T>().data(), args.constant(1)->as<T>().data(),
+                                 bias.as<T>().data(), y.as<T>().data());
+    return with_activation(args, std::move(y));
+  });
+}
+
+Status lower_dense(const Graph& graph, const Node& node, Lowering& lowering) {
+  OpArgs args = graph.args(graph.value(node.outputs[0]).producer);
+  KernelCall call;
+  call.family = "dense";
+  call.functors = {activation_of(node.attrs).functor};
+  call.descriptor = dense_descriptor(args);
+  call.inputs = {lowering.tensor(node.inputs[0]), lowering.tensor(node.inputs[1]), bias_or_zeros(node, 2, args.in(1).shape[0], lowering)};
+  call.outputs = {lowering.tensor(node.outputs[0])};
+  lowering.call(node, std::move(call));
+  return Done{};
+}
+
+int64_t macs_dense(const OpArgs& args) { return args.outputs[0]->elements() * args.in(1).shape[1]; }
+
+// ---- matmul
+
+InferResult infer_matmul(const OpArgs& args) {
+  if (!args.has(0) || !args.has(1)) return bad_node("an operand is missing.");
+  const Shape &a = args.in(0).shape, &b = args.in(1).shape;
+  if (Status s = check_floats(args); !s) return std::move(s).diagnostic();
+  if (a.size() < 2 || b.size() < 2) return bad_node(fmt::format("operands {} and {} must have at least 2 dimensions.", to_string(a), to_string(b)));
+  if (a.back() != b[b.size() - 2])
+    return bad_node(fmt::format("{} columns of {} do not match {} rows of {}.", a.back(), to_string(a), b[b.size() - 2], to_string(b)));
+  std::optional<Shape> shape = broadcast(std::span(a).first(a.size() - 2), std::span(b).first(b.size() - 2));
+  if (!shape) return bad_node(fmt::format("the leading dimensions of {} and {} do not broadcast.", to_string(a), to_string(b)));
+  shape->push_back(a[a.size() - 2]);
+  shape->push_back(b.back());
+  return std::vector<TensorType>{{args.in(0).dtype, std::move(*shape), {}}};
+}
+
+Matmul matmul_descriptor(const OpArgs& args) {
+  const Shape &a = args.in(0).shape, &b = args.in(1).shape, &y = args.outputs[0]->shape;
+  Matmul d;
+  d.n = static_cast<int32_t>(b.back());
+  d.k = static_cast<int32_t>(a.back());
+  Shape batch(y.begin(), y.end() - 2);
+  int64_t m = a[a.size() - 2];
+  if (product(b, 0, b.size() - 2) == 1) {  // one right-hand side: the batches of a are further rows
+    m = product(y, 0, y.size() - 1);
+    batch.clear();
+  }
+  d.m = static_cast<int32_t>(m);
+  std::vector<int64_t> a_strides = broadcast_strides(std::span(a).first(a.size() - 2), Shape(y.begin(), y.end() - 2));
+  std::vector<int64_t> b_strides = broadcast_strides(std::span(b).first(b.size() - 2), Shape(y.begin(), y.end() - 2));
+  if (batch.empty()) batch = {1}, a_strides = {0}, b_strides = {0};
+  for (size_t i = 0; i < batch.size(); ++i) {
+    a_strides[i] *= m * d.k;
+    b_strides[i] *= int64_t{d.k} * d.n;
+  }
+  d.rank = static_cast<int32_t>(batch.size());
+  d.batch = Dims(batch);
+  d.a_strides = Dims(a_strides);
+  d.b_strides = Dims(b_strides);
+  return d;
+}
+
+EvalResult eval_matmul(const OpArgs& args) {
+  return with_float_type(args.in(0).dtype, [&]<class T>() -> EvalResult {
+    Tensor y(*args.outputs[0]);
+    nn::ref::matmul(matmul_descriptor(args), args.constant(0)->as<T>().data(), args.constant(1)->as<T>().data(), y.as<T>().data());
+    return std::vector<Tensor>{std::move(y)};
+  });
+}
+
+Status lower_matmul(const Graph& graph, const Node& node, Lowering& lowering) {
+  KernelCall call;
+  call.family = "matmul";
+  call.descriptor = matmul_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.inputs = {lowering.tensor(node.inputs[0]), lowering.tensor(node.inputs[1])};
+  call.outputs = {lowering.tensor(node.outputs[0])};
+  lowering.call(node, std::move(call));
+  return Done{};
+}
+
+int64_t macs_matmul(const OpArgs& args) { return args.outputs[0]->elements() * args.in(0).shape.back(); }
+
+/// ONNX MatMul; vectors count as matrices of one row (left) or one column (right), which the result loses again.
+ImportResult import_matmul(const OnnxNode& node, GraphBuilder& b) {
+  if (!node.has(0) || !node.has(1)) return bad_node("MatMul needs two operands.");
+  const Shape left = b.shape(node.inputs[0]), right = b.shape(node.inputs[1]);
+  if (left.empty() || right.empty()) return bad_node(fmt::format("operands {} and {} must not be scalars.", to_string(left), to_string(right)));
+  Result<ValueId> x = left.size() == 1 ? reshape(b, node.inputs[0], {1, left[0]}) : node.inputs[0];
+  Result<ValueId> w = right.size() == 1 ? reshape(b, node.inputs[1], {right[0], 1}) : node.inputs[1];
+  if (!x) return std::move(x).diagnostic();
+  if (!w) return std::move(w).diagnostic();
+  Result<std::vector<TensorType>> type = infer_matmul({ops::matmul, node.attrs, {&b.type(*x), &b.type(*w)}, {}, {}});
+  if (!type) return std::move(type).diagnostic();
+  Shape shape = type->front().shape;
+
+  Result<ValueId> y = kNoValue;
+  Shape w_shape = b.shape(*w);
+  bool one_matrix = product(w_shape, 0, w_shape.size() - 2) == 1;
+  if (b.constant(*w) && one_matrix) {
+    w = reshape(b, *w, {w_shape[w_shape.size() - 2], w_shape.back()});
+    if (w) w = transpose(b, *w, {1, 0});
+    if (!w) return std::move(w).diagnostic();
+    y = b.add(ops::dense, {*x, *w});
+  } else {
+    y = b.add(ops::matmul, {*x, *w});
+  }
+  if (!y) return std::move(y).diagnostic();
+  if (right.size() == 1) shape.pop_back();
+  if (left.size() == 1) shape.erase(shape.end() - (right.size() == 1 ? 1 : 2));
+  return one(reshape(b, *y, shape));
+}
+
+}  // namespace
+
+namespace ops {
+const OpDef dense = {
+    .name = "dense",
+    .summary = "fully connected layer: x * w^T + bias",
+    .infer = infer_dense,
+    .eval = eval_dense,
+    .lower = lower_dense,
+    .macs = macs_dense,
+};
+const OpDef matmul = {
+    .name = "matmul",
+    .summary = "product of matrices, batched and broadcast",
+    .onnx = {.type = "MatMul", .attrs = {}},
+    .infer = infer_matmul,
+    .import = import_matmul,
+    .eval = eval_matmul,
+    .lower = lower_matmul,
+    .macs = macs_matmul,
+};
+}  // namespace ops
+
+}  // namespace kiln

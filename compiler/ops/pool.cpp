@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pools over images [N,H,W,C]: core max_pool2d and average_pool2d with attributes kernel [h,w], strides, pads, dilations,
+// ceil_mode (spatial.h) and, for averages, count_include_pad. A maximum with NaN in its window is unspecified, as in ONNX Runtime.
+#include "compiler/ops/spatial.h"
+#include "nn/ref/pool2d.h"
+
+namespace kiln {
+namespace {
+
+Result<Window> pool_window(const Attrs& attrs) {
+  std::vector<int64_t> kernel = attrs.ints("kernel");
+  if (kernel.size() != 2) return bad_node(fmt::format("'kernel' has {} entries, 2 are needed.", kernel.size()));
+  return core_window(attrs, {kernel[0], kernel[1]});
+}
+
+InferResult infer_pool(const OpArgs& args) {
+  if (!args.has(0)) return bad_node("the input is missing.");
+  const TensorType& x = args.in(0);
+  if (x.shape.size() != 4) return bad_node(fmt::format("the input is {}, it must have 4 dimensions.", to_string(x)));
+  Result<Window> window = pool_window(args.attrs);
+  if (!window) return std::move(window).diagnostic();
+  Result<Pair> out = window_positions(*window, {x.shape[1], x.shape[2]});
+  if (!out) return std::move(out).diagnostic();
+  return std::vector<TensorType>{{x.dtype, {x.shape[0], (*out)[0], (*out)[1], x.shape[3]}, x.quant}};
+}
+
+InferResult infer_average_pool(const OpArgs& args) {
+  if (Status s = check_floats(args); !s) return std::move(s).diagnostic();
+  return infer_pool(args);
+}
+
+Pool2d pool_descriptor(const OpArgs& args) {
+  Window window = *pool_window(args.attrs);
+  const Shape& x = args.in(0).shape;
+  Pool2d d;
+  describe_window(d, window, x, args.outputs[0]->shape);
+  d.channels = static_cast<int32_t>(x[3]);
+  d.padded_h = static_cast<int32_t>(window.before[0] + x[1] + window.after[0]);
+  d.padded_w = static_cast<int32_t>(window.before[1] + x[2] + window.after[1]);
+  d.count_include_pad = args.attrs.i("count_include_pad") != 0;
+  return d;
+}
+
+EvalResult eval_max_pool(const OpArgs& args) {
+  return with_number_type(args.in(0).dtype, [&]<class T>() -> EvalResult {
+    Tensor y(*args.outputs[0]);
+    nn::ref::max_pool2d(pool_descriptor(args), args.constant(0)->as<T>().data(), y.as<T>().data());
+    return std::vector<Tensor>{std::move(y)};
+  });
+}
+
+EvalResult eval_average_pool(const OpArgs& args) {
+  return with_float_type(args.in(0).dtype, [&]<class T>() -> EvalResult {
+    Tensor y(*args.outputs[0]);
+    nn::ref::average_pool2d(pool_descriptor(args), args.constant(0)->as<T>().data(), y.as<T>().data());
+    return std::vector<Tensor>{std::move(y)};
+  });
+}
+
+Status lower_pool(const Graph& graph, const Node& node, Lowering& lowering) {
+  KernelCall call;
+  call.family = std::string(node.op->name);
+  call.descriptor = pool_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.inputs = {lowering.tensor(node.inputs[0])};
+  call.outputs = {lowering.tensor(node.outputs[0])};
+  lowering.call(node, std::move(call));
+  return Done{};
+}
+
+ImportResult import_pool(const OnnxNode& node, GraphBuilder& b, const OpDef& op) {
+  if (!node.has(0)) return bad_node(fmt::format("{} needs an input.", node.type));
+  const Shape x = b.shape(node.inputs[0]);
+  if (!node.attrs.has("kernel_shape")) return bad_node("attribute 'kernel_shape' is missing.");
+  Result<Window> window = onnx_window(node, x, node.attrs.ints("kernel_shape"));
+  if (!window) return std::move(window).diagnostic();
+  for (size_t axis = 0; axis < 2; ++axis) {
+    int64_t reach = (window->kernel[axis] - 1) * window->dilations[axis] + 1, pad = std::max(window->before[axis], window->after[axis]);
+    if (pad >= reach)
+      return bad_node(fmt::format("a pad is {}, the window reaches only over {} pixels: some windows would see padding alone.", pad, reach));
+  }
+  Result<ValueId> image = to_channels_last(b, node.inputs[0]);
+  if (!image) return std::move(image).diagnostic();
+  Attrs attrs = window_attrs(*window);
+  attrs.set("kernel", std::vector<int64_t>(window->kernel.begin(), window->kernel.end()));
+  if (node.attrs.i("count_include_pad") != 0) attrs.set("count_include_pad", int64_t{1});
+  Result<ValueId> y = b.add(op, {*image}, std::move(attrs));
+  if (!y) return std::move(y).diagnostic();
+  return one(from_channels_last(b, *y, static_cast<int64_t>(x.size())));
+}
+
+/// ONNX MaxPool; its second output, the indices, is not supported.
+ImportResult import_max_pool(const OnnxNode& node, GraphBuilder& b) {
+  if (node.output_used.size() > 1 && node.output_used[1]) return unsupported("output 'Indices' of MaxPool is not supported.");
+  ImportResult y = import_pool(node, b, ops::max_pool2d);
+  if (y && node.output_count > 1) y->push_back(kNoValue);
+  return y;
+}
+
+ImportResult import_average_pool(const OnnxNode& node, GraphBuilder& b) { return import_pool(node, b, ops::average_pool2d); }
+
+constexpr AttrSpec kMaxPoolAttrs[] = {
+    {"auto_pad", AttrKind::string}, {"ceil_mode", AttrKind::integer}, {"dilations", AttrKind::integers}, {"kernel_shape", AttrKind::integers},
+    {"pads", AttrKind::integers}, {"storage_order", AttrKind::integer}, {"strides", AttrKind::integers},
+};
+constexpr AttrSpec kAveragePoolAttrs[] = {
+    {"auto_pad", AttrKind::string}, {"ceil_mode", AttrKind::integer}, {"count_include_pad", AttrKind::integer},
+    {"dilations", AttrKind::integers}, {"kernel_shape", AttrKind::integers}, {"pads", AttrKind::integers}, {"strides", AttrKind::integers},
+};
+
+}  // namespace
+
+namespace ops {
+const OpDef max_pool2d = {
+    .name = "max_pool2d",
+    .summary = "maximum over windows, in one or two dimensions",
+    .onnx = {.type = "MaxPool", .attrs = kMaxPoolAttrs},
+    .infer = infer_pool,
+    .import = import_max_pool,
+    .eval = eval_max_pool,
+    .lower = lower_pool,
+};
+const OpDef average_pool2d = {
+    .name = "average_pool2d",
+    .summary = "average over windows, in one or two dimensions",
+    .onnx = {.type = "AveragePool", .attrs = kAveragePoolAttrs},
+    .infer = infer_average_pool,
+    .import = import_average_pool,
+    .eval = eval_average_pool,
+    .lower = lower_pool,
+};
+}  // namespace ops
+
+}  // namespace kiln
