@@ -32,6 +32,7 @@ struct CommonOptions {
   std::string target = "host";
   std::string cpu;              ///< --cpu or --march; empty: the target's default
   PassOptions passes;
+  bool reference_kernels = false;  ///< only `ref` rows of the kernel catalogue
 };
 
 /// MODEL, --dim, --input-shape.

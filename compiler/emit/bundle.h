@@ -25,4 +25,7 @@ struct BundleOptions {
 /// All files of the bundle, ordered by path; manifest.json lists the SHA-256 of the others.
 std::vector<OutputFile> emit_bundle(const Program& program, const Target& target, const ModelInfo& model, const BundleOptions& options);
 
+/// manifest.json without the list of files.
+std::string manifest_json(const Program& program, const Target& target, const ModelInfo& model);
+
 }  // namespace kiln

@@ -68,6 +68,11 @@ std::string write_manifest(const BundleContext& c, const std::vector<OutputFile>
   return j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::string manifest_json(const Program& program, const Target& target, const ModelInfo& model) {
+  BundleOptions none;
+  return write_manifest(BundleContext{program, target, model, none, program.name, upper_case(program.name), {}, {}}, {});
+}
+
 std::string write_cmake(const BundleContext& c) {
   CodeWriter out;
   out.line("# SPDX-License-Identifier: 0BSD");

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 namespace kiln {
 
@@ -12,6 +14,7 @@ struct ModelInfo {
   std::string sha256;     ///< of the .onnx file
   int64_t opset = 0;      ///< of the default domain
   std::string producer;   ///< producer_name and version, may be empty
+  std::vector<std::filesystem::path> read_files;  ///< the model and its external data, for dependency files
 };
 
 }  // namespace kiln

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// kiln compile: ONNX model -> bundle.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "compiler/driver/cli.h"
+#include "compiler/driver/pipeline.h"
+#include "compiler/driver/report.h"
+#include "compiler/support/files.h"
+
+namespace kiln {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::filesystem::path output;
+  std::string json;
+  int vectors = 1;
+  int64_t ram = 0;
+  std::filesystem::path depfile;
+};
+
+/// The steps whose buffers make the peak, largest first, for the message about a broken budget.
+std::string guilty_layers(const Program& program) {
+  std::string text;
+  std::vector<LayerRow> rows = layer_rows(program);
+  std::stable_sort(rows.begin(), rows.end(), [](const LayerRow& a, const LayerRow& b) { return a.live_bytes > b.live_bytes; });
+  for (size_t i = 0; i < std::min<size_t>(rows.size(), 3); ++i)
+    text += fmt::format("{}layer {} {} ({} bytes alive)", i ? ", " : "", rows[i].index + 1, rows[i].label, rows[i].live_bytes);
+  return text;
+}
+
+Status check_budget(const Options& options, const Program& program) {
+  if (options.ram == 0 || program.memory.arena_bytes <= options.ram) return Done{};
+  return error(DiagId::over_budget, fmt::format("the arena needs {} bytes, --ram allows {}.", program.memory.arena_bytes, options.ram),
+               fmt::format("most is alive in {}.", guilty_layers(program)))
+      .in_file(options.common.model.string());
+}
+
+/// "a\ b" for make and ninja.
+std::string make_escaped(const std::string& path) {
+  std::string out;
+  for (char ch : path) {
+    if (ch == ' ' || ch == '#') out += '\\';
+    if (ch == '$') out += '$';
+    out += ch;
+  }
+  return out;
+}
+
+/// The files that decide what is emitted, in the format of a compiler's -MD.
+Status write_depfile(const Options& options, const Compiled& compiled) {
+  if (options.depfile.empty()) return Done{};
+  std::string text = make_escaped(std::filesystem::absolute(options.output / "manifest.json").string()) + ":";
+  for (const std::filesystem::path& file : compiled.info.read_files) text += " \\\n  " + make_escaped(std::filesystem::absolute(file).string());
+  return write_file(options.depfile, text + "\n");
+}
+
+ExitCode run(Options& options, const Terminal& terminal) {
+  Diagnostics diagnostics;
+  std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
+  ExitCode code = terminal.report(diagnostics);
+  if (!compiled) return code;
+  if (Status s = check_budget(options, compiled->program); !s) return terminal.fail(s.diagnostic());
+  BundleOptions bundle;
+  bundle.vectors = make_test_vectors(*compiled, options.vectors);
+  if (options.output.empty()) options.output = compiled->program.name;
+  std::vector<OutputFile> files = emit_bundle(compiled->program, compiled->target, compiled->info, bundle);
+  if (Status s = write_folder(options.output, files); !s) return terminal.fail(s.diagnostic());
+  if (Status s = write_depfile(options, *compiled); !s) return terminal.fail(s.diagnostic());
+  if (!options.json.empty()) {
+    std::string text = report_json(*compiled);
+    if (options.json == "-") fmt::print("{}", text);
+    else if (Status s = write_file(options.json, text); !s) return terminal.fail(s.diagnostic());
+  }
+  if (options.json != "-" && !terminal.quiet) {
+    fmt::print("{}", summary_text(*compiled));
+    fmt::print("wrote {} files to {}\n", files.size(), options.output.string());
+  }
+  return ExitCode::ok;
+}
+
+VerbAction add(CLI::App& sub) {
+  auto options = std::make_shared<Options>();
+  add_common_options(sub, options->common);
+  sub.add_option("-o,--output", options->output, "Folder of the bundle; default: the bundle's name")->type_name("DIR");
+  sub.add_option("--ram", options->ram, "Fail when the arena is larger")->type_name("BYTES")->check(CLI::PositiveNumber);
+  sub.add_option("--vectors", options->vectors, "Test vectors of the self-test")->capture_default_str()->check(CLI::Range(0, 100));
+  sub.add_flag("--reference-kernels", options->common.reference_kernels, "Use only the plain reference kernels");
+  sub.add_option("--json", options->json, "Write the report as JSON; '-' for stdout")->type_name("FILE");
+  sub.add_option("--depfile", options->depfile, "Write the files read, for make and ninja")->type_name("FILE");
+  return [options](const Terminal& terminal) { return run(*options, terminal); };
+}
+
+}  // namespace
+
+extern const Verb compile_verb;
+const Verb compile_verb = {
+    "compile", "Turn a model into a C++ source bundle",
+    "kiln compile kws.onnx -o kws                        # writes kws/kws.h, kws/kws.cpp, ...\n"
+    "kiln compile vww.onnx --target host --cpu native    # fastest on this machine\n"
+    "kiln compile det.onnx --dim batch=1 --ram 65536     # bind a dimension, check a budget",
+    add};
+
+}  // namespace kiln

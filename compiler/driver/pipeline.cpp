@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/driver/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "compiler/ir/random_tensor.h"
+#include "compiler/ops/evaluate.h"
+#include "compiler/program/lowering.h"
+#include "passes/lower.h"
+#include "passes/plan_memory.h"
+#include "passes/select_kernels.h"
+#include "passes/share_memory.h"
+#include "targets/targets.h"
+
+namespace kiln {
+namespace {
+
+bool explains(const CommonOptions& options, std::string_view topic) {
+  for (const std::string& t : options.passes.explain)
+    if (t == topic) return true;
+  return false;
+}
+
+/// The C identifier of the bundle.
+std::string bundle_name(const CommonOptions& options, const ModelInfo& info) {
+  std::string name = c_identifier(options.name.empty() ? std::filesystem::path(info.file_name).stem().string() : options.name);
+  return name;
+}
+
+/// Graph passes.
+Status optimize(Graph&, const CommonOptions&, PassContext&) { return Done{}; }
+
+/// Program passes, in order.
+Status finish_program(Program& program, const CommonOptions& options, PassContext& context) {
+  KernelOptions kernels;
+  kernels.reference_only = options.reference_kernels;
+  if (explains(options, "kernels")) kernels.explain = [](const std::string& line) { fmt::print("{}\n", line); };
+  // Every call gets its kernel, with the weights in the order that kernel reads.
+  if (Status s = select_kernels(program, kernels, context); !s) return s;
+  // Outputs take over the bytes of inputs that die there.
+  if (Result<bool> r = share_memory(program, context); !r) return std::move(r).diagnostic();
+  // Every buffer gets its address. From here on the program is only printed.
+  return plan_memory(program, context);
+}
+
+}  // namespace
+
+std::optional<Compiled> compile_graph(ImportedModel model, const CommonOptions& options, Diagnostics& diagnostics) {
+  auto failed = [&](const Diagnostic& d) {
+    diagnostics.report(Diagnostic(d).in_file(options.model.string()));
+    return std::nullopt;
+  };
+  Result<Target> target = make_target(options.target, options.cpu);
+  if (!target) {
+    diagnostics.report(target.diagnostic());
+    return std::nullopt;
+  }
+  Compiled out{model.info, *std::move(target), model.graph, std::move(model.graph), {}};
+  PassContext context{out.target, diagnostics};
+  if (Status s = optimize(out.graph, options, context); !s) return failed(s.diagnostic());
+  Result<Program> program = lower(out.graph, bundle_name(options, out.info), context);
+  if (!program) return failed(program.diagnostic());
+  out.program = *std::move(program);
+  if (Status s = finish_program(out.program, options, context); !s) return failed(s.diagnostic());
+  return out;
+}
+
+std::optional<Compiled> compile_model(const CommonOptions& options, Diagnostics& diagnostics) {
+  std::optional<ImportedModel> model = import_model(options.model, options.import, diagnostics);
+  if (!model || diagnostics.has_errors()) return std::nullopt;
+  return compile_graph(*std::move(model), options, diagnostics);
+}
+
+std::vector<TestVector> make_test_vectors(const Compiled& compiled, int count) {
+  std::vector<TestVector> vectors;
+  for (int v = 0; v < count; ++v) {
+    TestVector vector;
+    uint64_t seed = 1000 * static_cast<uint64_t>(v);
+    for (ValueId input : compiled.imported.inputs) vector.inputs.push_back(random_tensor(compiled.imported.type(input), ++seed));
+    Result<std::vector<Tensor>> outputs = evaluate(compiled.imported, vector.inputs);
+    if (!outputs) break;
+    vector.outputs = *std::move(outputs);
+    vectors.push_back(std::move(vector));
+  }
+  return vectors;
+}
+
+}  // namespace kiln

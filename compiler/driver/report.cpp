@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/driver/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "compiler/driver/cli.h"
+#include "compiler/driver/table.h"
+#include "compiler/emit/bundle_writer.h"
+
+namespace kiln {
+namespace {
+
+std::string joined(const std::vector<std::string>& list) { return fmt::format("{}", fmt::join(list, " ")); }
+
+/// "onnx name" cut in the middle to `width` characters.
+std::string shortened(const std::string& text, size_t width) {
+  if (text.size() <= width) return text;
+  size_t tail = (width - 2) / 2;
+  return text.substr(0, width - 2 - tail) + ".." + text.substr(text.size() - tail);
+}
+
+std::string io_lines(const Compiled& c, const std::vector<IoTensor>& list, const char* kind) {
+  std::string text;
+  for (const IoTensor& io : list)
+    text += fmt::format("  {:<7} {}  {}  {}_{}_{}()\n", kind, comment_quoted(io.name), describe_type(c.program.tensor(io.tensor).type),
+                        c.program.name, kind, io.c_name);
+  return text;
+}
+
+}  // namespace
+
+std::vector<LayerRow> layer_rows(const Program& program) {
+  std::vector<Lifetime> lives = lifetimes(program);
+  std::vector<LayerRow> rows;
+  for (size_t i = 0; i < program.steps.size(); ++i) {
+    const Step& step = program.steps[i];
+    auto at = static_cast<int64_t>(i);
+    int64_t live = 0;
+    for (size_t t = 0; t < lives.size(); ++t)
+      if (lives[t].first <= at && at <= lives[t].last) live += program.tensor(TensorId{static_cast<uint32_t>(t)}).type.bytes();
+    rows.push_back({i, step.label, fmt::format("{}.{}", step.call.family, step.call.row->variant), step.origin, step.output_shape, step.macs,
+                    program.weights_bytes(step), live, false});
+  }
+  auto peak = std::max_element(rows.begin(), rows.end(), [](const LayerRow& a, const LayerRow& b) { return a.live_bytes < b.live_bytes; });
+  if (peak != rows.end()) peak->peak = true;
+  return rows;
+}
+
+std::string summary_text(const Compiled& c) {
+  const Program& p = c.program;
+  std::string features = c.target.features.empty() ? "" : fmt::format(" ({})", joined(c.target.features));
+  std::string text = fmt::format("{}: {} layers, {} multiply-accumulates, for {}{}\n", p.name, p.steps.size(), with_commas(p.macs()),
+                                 c.target.name, features);
+  const MemoryPlan& m = p.memory;
+  std::string gap = m.arena_bytes == m.live_lower_bound_bytes
+                        ? "no plan for this order of layers can need less"
+                        : fmt::format("the tensors alive in layer {} need {}", m.live_peak_step + 1, with_commas(m.live_lower_bound_bytes));
+  text += fmt::format("  RAM     {} bytes of arena; {}\n", with_commas(m.arena_bytes), gap);
+  text += fmt::format("  flash   {} bytes of weights\n", with_commas(p.weights_bytes()));
+  return text + io_lines(c, p.inputs, "input") + io_lines(c, p.outputs, "output");
+}
+
+std::string layer_table(const Compiled& c, bool color) {
+  Table table({"#", "layer", "onnx", "output", "MACs", "weights", "alive", ""}, {4, 5, 6});
+  for (const LayerRow& row : layer_rows(c.program)) {
+    table.add({fmt::format("{}", row.index + 1), row.label, shortened(joined(row.onnx_nodes), 40), to_string(std::span<const int64_t>(row.output_shape)),
+               row.macs ? with_commas(row.macs) : "", row.weights_bytes ? with_commas(row.weights_bytes) : "", with_commas(row.live_bytes),
+               row.peak ? styled("<- peak", "1;33", color) : ""});
+  }
+  return table.text();
+}
+
+std::string report_json(const Compiled& c) {
+  nlohmann::ordered_json j = nlohmann::ordered_json::parse(manifest_json(c.program, c.target, c.info));
+  j.erase("files");
+  std::vector<LayerRow> rows = layer_rows(c.program);
+  for (const LayerRow& row : rows) {
+    j["steps"][row.index]["live_bytes"] = row.live_bytes;
+    j["steps"][row.index]["peak"] = row.peak;
+  }
+  return j.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace kiln
