@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The nodes of an ONNX model -> nodes of a Graph.
+//
+// A body (the main graph, a called function, the chosen branch of an If) is walked in dependency order with a scope that maps
+// ONNX names to values. Functions are inlined by importing their body once per call. A node that cannot be imported is
+// reported, its outputs are marked as failed, and whatever depends on those is skipped without a message: so one run lists all
+// independent problems.
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "compiler/frontend/attributes.h"
+#include "compiler/frontend/external_data.h"
+#include "compiler/frontend/inputs.h"
+#include "compiler/frontend/node_order.h"
+#include "compiler/frontend/proto.h"
+#include "compiler/ir/builder.h"
+#include "compiler/ir/graph.h"
+
+namespace kiln {
+
+class Importer {
+ public:
+  Importer(const onnx::ModelProto& model, Opsets opsets, const ExternalData& external, Graph& graph, Diagnostics& diagnostics);
+
+  /// Imports the main graph with these inputs, and makes its outputs the outputs of the Graph.
+  void run(const ModelInputs& inputs);
+
+ private:
+  /// What an ONNX name stands for. None of the three: an optional input of a function that its caller omits.
+  struct Binding {
+    ValueId value = kNoValue;
+    const onnx::TensorProto* initializer = nullptr;  ///< not converted yet
+    bool failed = false;                             ///< no value, and the user has been told why
+  };
+
+  struct Function {
+    const onnx::FunctionProto* proto = nullptr;
+    Opsets opsets;
+    std::vector<onnx::AttributeProto> defaults;
+    std::string problem;  ///< why it cannot be called
+  };
+
+  struct Scope {
+    Scope* outer = nullptr;                        ///< of a branch: the graph around it
+    std::string path;                                    ///< in front of the names of nodes and tensors: "outer/"
+    const Opsets* opsets = nullptr;
+    const std::map<std::string, const onnx::AttributeProto*>* attributes = nullptr;  ///< of the function's call
+    size_t depth = 0;
+    std::unordered_map<std::string_view, Binding> names;
+    std::unordered_set<std::string_view> sparse;         ///< sparse initializers, refused where they are used
+
+    [[nodiscard]] bool is_main() const { return depth == 0; }
+  };
+
+  /// A node and where it stands.
+  struct Site {
+    const onnx::NodeProto& node;
+    Scope& scope;
+    std::string name;   ///< "outer/conv1", never empty
+    const NodeOrder& order;
+  };
+
+  void read_functions();
+  void bind_initializers(const onnx::GraphProto& graph, Scope& scope);
+  void import_body(const NodeProtos& nodes, const std::vector<std::string_view>& outputs, Scope& scope);
+  void report_unknown_operators(const NodeOrder& order, const Scope& scope);
+  void import_node(Site& site);
+  Result<std::vector<Binding>> import_by_kind(Site& site);
+  Result<std::vector<Binding>> call_function(Site& site, const Function& function);
+  Result<std::vector<Binding>> choose_branch(Site& site);
+  Result<std::vector<Binding>> apply_operator(Site& site, const OpDef& op);
+  Result<OnnxNode> onnx_node(Site& site, const OpDef& op);
+  void bind_outputs(Site& site, const std::vector<Binding>& values, size_t first_new);
+  void finish_outputs(Scope& scope);
+
+  /// What `name` stands for in `scope` or around it, initializers converted.
+  Result<Binding> resolve(std::string_view name, Scope& scope);
+  Result<Binding> convert_initializer(std::string_view name, Binding& binding);
+  Result<AttrProtos> attributes_of(const onnx::NodeProto& node, const Scope& scope) const;
+  [[nodiscard]] const Function* function_of(const onnx::NodeProto& node) const;
+  [[nodiscard]] static bool is_if(const onnx::NodeProto& node);
+  bool within_limits();
+  void report(Diagnostic d, const Site& site);
+
+  const onnx::ModelProto& model_;
+  Opsets opsets_;
+  const ExternalData& external_;
+  Graph& graph_;
+  Diagnostics& diagnostics_;
+  std::map<std::string, Function, std::less<>> functions_;
+  std::vector<const Function*> calls_;                   ///< that are being imported, outermost first
+  std::unordered_set<const void*> scanned_;              ///< bodies whose unknown operators have been reported
+  size_t nodes_ = 0;
+  size_t counted_values_ = 0;
+  uint64_t constant_bytes_ = 0;
+  bool stopped_ = false;                                 ///< a limit was met
+};
+
+}  // namespace kiln
