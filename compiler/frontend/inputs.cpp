@@ -93,7 +93,7 @@ class Binder {
     }
   }
 
-  // A name that only ever leads is the batch. One that also stands elsewhere is something else.
+  // A name that leads is the batch, unless it also stands elsewhere: then it must say so itself, as "batch" or "batch_size".
   void assume_batch() {
     std::set<std::string> inner;
     for (const onnx::ValueInfoProto* input : inputs_)
@@ -101,9 +101,10 @@ class Binder {
     for (const onnx::ValueInfoProto* input : inputs_) {
       if (shape_of(*input).dim_size() == 0 || !is_named(shape_of(*input).dim(0))) continue;
       const std::string& name = shape_of(*input).dim(0).dim_param();
-      if (inner.count(name) || !dims_.emplace(name, 1).second) continue;
+      bool says_batch = name.find("batch") != std::string::npos;
+      if ((inner.count(name) && !says_batch) || !dims_.emplace(name, 1).second) continue;
       diagnostics_.note(DiagId::batch_assumed, fmt::format("dimension '{}' of input '{}' is taken as 1.", name, input->name()),
-                        fmt::format("add --dim {}=N for another value.", name));
+                        fmt::format("add `--dim {}=8` for a batch of 8.", name));
     }
   }
 
@@ -168,7 +169,7 @@ class Binder {
       }
       if (!value && i == 0 && !is_named(dim)) {
         diagnostics_.note(DiagId::batch_assumed, fmt::format("the first dimension of input '{}' is taken as 1.", input.name()),
-                          fmt::format("add --input-shape {}={} for another value.", input.name(), example(input)));
+                          fmt::format("add `--input-shape {}={}` to say it, or another value.", input.name(), example(input)));
         value = 1;
       }
       if (!value) {
