@@ -3,7 +3,6 @@
 # Sourced by scripts/test and scripts/demo: go to the top of the repository, prepare, build.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
-export KILN_ONNXRUNTIME=$PWD/.deps/onnxruntime/libonnxruntime.so.1
 jobs=2
 
 say() { echo "$(basename "$0"): $*" >&2; }
