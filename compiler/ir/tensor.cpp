@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
-#include <bit>
-#include <cmath>
 #include <cstring>
 #include <utility>
+
+#include "nn/half.h"
 
 namespace kiln {
 
@@ -50,37 +50,9 @@ std::optional<std::vector<int64_t>> Tensor::to_int64s() const {
   return out;
 }
 
-float f16_to_float(uint16_t bits) {
-  uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
-  int exponent = (bits >> 10) & 31;
-  uint32_t fraction = bits & 0x3ffu;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (fraction << 13));
-  if (exponent == 0) {
-    float magnitude = std::ldexp(static_cast<float>(fraction), -24);
-    return sign ? -magnitude : magnitude;
-  }
-  return std::bit_cast<float>(sign | (static_cast<uint32_t>(exponent + 112) << 23) | (fraction << 13));
-}
-
-uint16_t float_to_f16(float value) {
-  uint32_t bits = std::bit_cast<uint32_t>(value);
-  auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
-  float magnitude = std::fabs(value);
-  if (std::isnan(value)) return static_cast<uint16_t>(sign | 0x7e00u);
-  if (magnitude >= 65520.0f) return static_cast<uint16_t>(sign | 0x7c00u);
-  if (magnitude < 0x1p-14f)  // subnormal: an integer number of 2^-24, rounded to even
-    return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(magnitude * 0x1p24f)));
-  uint32_t m = bits & 0x7fffffffu;
-  uint32_t rounded = m + 0xfffu + ((m >> 13) & 1u);
-  return static_cast<uint16_t>(sign | ((rounded - (112u << 23)) >> 13));
-}
-
-float bf16_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
-
-uint16_t float_to_bf16(float value) {
-  uint32_t bits = std::bit_cast<uint32_t>(value);
-  if (std::isnan(value)) return static_cast<uint16_t>((bits >> 16) | 0x40u);
-  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
+float f16_to_float(uint16_t bits) { return nn::f16_to_float(bits); }
+uint16_t float_to_f16(float value) { return nn::float_to_f16(value); }
+float bf16_to_float(uint16_t bits) { return nn::bf16_to_float(bits); }
+uint16_t float_to_bf16(float value) { return nn::float_to_bf16(value); }
 
 }  // namespace kiln

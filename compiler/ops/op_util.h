@@ -40,6 +40,7 @@ Result<std::vector<int64_t>> normalized_axes(std::vector<int64_t> axes, int64_t 
 // Builders of the most used nodes; they return their input unchanged when there is nothing to do.
 Result<ValueId> reshape(GraphBuilder& b, ValueId x, const Shape& shape);
 Result<ValueId> transpose(GraphBuilder& b, ValueId x, const std::vector<int64_t>& perm);
+Result<ValueId> cast(GraphBuilder& b, ValueId x, DType to);
 
 /// Calls `f.template operator()<T>()` with the arithmetic C++ type of `dtype`. Fails with unsupported_type on f16, bf16 and
 /// 4-bit types, which have no arithmetic of their own.
