@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "compiler/ops/movement.h"
 #include "compiler/program/lowering.h"
 
 namespace kiln {
@@ -23,16 +24,12 @@ std::string io_c_name(const std::string& onnx_name, std::set<std::string>& taken
 /// A plain copy of a whole tensor.
 Step copy_step(const Program& program, TensorId from, TensorId to, const std::string& output) {
   const TensorType& type = program.tensor(from).type;
-  Copy d;
-  d.rank = 1;
-  d.dims = Dims(std::vector<int64_t>{type.elements()});
-  d.in_strides = d.out_strides = Dims(std::vector<int64_t>{1});
   Step step;
   step.label = "copy";
   step.origin = {fmt::format("output {}", output)};
   step.input_shape = step.output_shape = type.shape;
   step.call.family = "copy";
-  step.call.descriptor = d;
+  step.call.descriptor = copy_descriptor({{type.elements()}, {1}, {1}});
   step.call.inputs = {from};
   step.call.outputs = {to};
   return step;

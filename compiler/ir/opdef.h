@@ -59,9 +59,9 @@ struct AttrSpec {
 
 /// How an ONNX operator is read.
 struct OnnxOp {
-  std::string_view type;             ///< "Conv"; empty when the record is only a core operator
+  std::string_view type = "";        ///< "Conv"; empty when the record is only a core operator
   std::string_view domain = "";
-  std::span<const AttrSpec> attrs;   ///< every attribute of any opset; others are refused
+  std::span<const AttrSpec> attrs = {};  ///< every attribute of any opset; others are refused
   int64_t since = 1;                 ///< the first opset that is understood
   int64_t until = 1000;              ///< the last one
   size_t min_inputs = 1;             ///< inputs that must be there; hooks may use them unchecked

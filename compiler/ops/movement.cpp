@@ -40,7 +40,7 @@ Copy copy_descriptor(const StridedCopy& copy) {
   }
   size_t last = c.dims.size() - 1;
   auto fast = static_cast<size_t>(std::find(c.in_strides.begin(), c.in_strides.end(), 1) - c.in_strides.begin());
-  if (fast < last) {  // the input's fast dimension comes last but one
+  if (c.in_strides[last] != 1 && fast < last) {  // the input's fast dimension comes last but one
     for (std::vector<int64_t>* list : {&c.dims, &c.in_strides, &c.out_strides})
       std::rotate(list->begin() + static_cast<std::ptrdiff_t>(fast), list->begin() + static_cast<std::ptrdiff_t>(fast) + 1,
                   list->begin() + static_cast<std::ptrdiff_t>(last));
@@ -80,6 +80,14 @@ void lower_copy(const Node& node, Lowering& lowering, const StridedCopy& copy) {
   call.inputs = {x};
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call));
+}
+
+Status check_inputs(const OpArgs& args, size_t low, size_t high) {
+  if (args.inputs.size() < low || args.inputs.size() > high)
+    return bad_node(fmt::format("{} inputs, there must be {}.", args.inputs.size(), low == high ? std::to_string(low) : fmt::format("{} to {}", low, high)));
+  for (size_t i = 0; i < low; ++i)
+    if (!args.has(i)) return bad_node(fmt::format("input {} is missing.", i));
+  return Done{};
 }
 
 Result<std::optional<Quant>> moved_quant(const TensorType& type, const std::vector<int64_t>& from) {

@@ -28,6 +28,9 @@ EvalResult eval_copy(const OpArgs& args, const StridedCopy& copy);
 /// lower of such an operator: a view if possible, else a `copy` call.
 void lower_copy(const Node& node, Lowering& lowering, const StridedCopy& copy);
 
+/// Refuses a node with less than `low` or more than `high` inputs, or without one of the first `low` (bad_node).
+Status check_inputs(const OpArgs& args, size_t low, size_t high);
+
 /// Of each dimension: the first index, how many, and from one to the next (negative: backwards; 1 where there is only one).
 struct SliceSpec {
   std::vector<int64_t> starts, sizes, steps;

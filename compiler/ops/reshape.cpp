@@ -18,6 +18,7 @@ std::vector<int64_t> kept_dimensions(const Shape& from, const Shape& to) {
 }
 
 InferResult infer_reshape(const OpArgs& args) {
+  if (Status s = check_inputs(args, 1, 1); !s) return std::move(s).diagnostic();
   const TensorType& x = args.in(0);
   Shape shape = args.attrs.ints("shape");
   if (Status s = check_shape(shape); !s) return std::move(s).diagnostic();
@@ -140,7 +141,7 @@ namespace ops {
 const OpDef reshape = {
     .name = "reshape",
     .summary = "another shape for the same elements",
-    .onnx = {.type = "Reshape", .attrs = kReshapeAttrs, .since = 5},
+    .onnx = {.type = "Reshape", .attrs = kReshapeAttrs, .since = 5, .min_inputs = 2, .max_inputs = 2},
     .traits = kMovesData | kView,
     .infer = infer_reshape,
     .import = import_reshape,
@@ -149,17 +150,17 @@ const OpDef reshape = {
 };
 const OpDef flatten = {
     .summary = "two dimensions: those before and those from an axis on",
-    .onnx = {.type = "Flatten", .attrs = kFlattenAttrs},
+    .onnx = {.type = "Flatten", .attrs = kFlattenAttrs, .max_inputs = 1},
     .import = import_flatten,
 };
 const OpDef squeeze = {
     .summary = "drops dimensions of size 1",
-    .onnx = {.type = "Squeeze", .attrs = kSqueezeAttrs},
+    .onnx = {.type = "Squeeze", .attrs = kSqueezeAttrs, .max_inputs = 2},
     .import = import_squeeze,
 };
 const OpDef unsqueeze = {
     .summary = "inserts dimensions of size 1",
-    .onnx = {.type = "Unsqueeze", .attrs = kSqueezeAttrs},
+    .onnx = {.type = "Unsqueeze", .attrs = kSqueezeAttrs, .max_inputs = 2},
     .import = import_unsqueeze,
 };
 }  // namespace ops

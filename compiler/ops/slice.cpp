@@ -8,6 +8,7 @@ namespace kiln {
 namespace {
 
 InferResult infer_slice(const OpArgs& args) {
+  if (Status s = check_inputs(args, 1, 1); !s) return std::move(s).diagnostic();
   const TensorType& x = args.in(0);
   std::vector<int64_t> starts = args.attrs.ints("starts"), sizes = args.attrs.ints("sizes"), steps = args.attrs.ints("steps");
   if (starts.size() != x.shape.size() || sizes.size() != x.shape.size() || steps.size() != x.shape.size())
@@ -175,7 +176,7 @@ namespace ops {
 const OpDef slice = {
     .name = "slice",
     .summary = "a regular part of a tensor",
-    .onnx = {.type = "Slice", .attrs = kSliceAttrs},
+    .onnx = {.type = "Slice", .attrs = kSliceAttrs, .max_inputs = 5},
     .traits = kMovesData,
     .infer = infer_slice,
     .import = import_slice,
@@ -184,7 +185,7 @@ const OpDef slice = {
 };
 const OpDef split = {
     .summary = "cuts a tensor into parts along an axis",
-    .onnx = {.type = "Split", .attrs = kSplitAttrs, .since = 2},
+    .onnx = {.type = "Split", .attrs = kSplitAttrs, .since = 2, .max_inputs = 2},
     .import = import_split,
 };
 }  // namespace ops

@@ -9,6 +9,7 @@ namespace kiln {
 namespace {
 
 InferResult infer_transpose(const OpArgs& args) {
+  if (Status s = check_inputs(args, 1, 1); !s) return std::move(s).diagnostic();
   const TensorType& x = args.in(0);
   std::vector<int64_t> perm = args.attrs.ints("perm");
   std::vector<int64_t> sorted = perm;
@@ -73,7 +74,7 @@ namespace ops {
 const OpDef transpose = {
     .name = "transpose",
     .summary = "permutes the dimensions",
-    .onnx = {.type = "Transpose", .attrs = kTransposeAttrs},
+    .onnx = {.type = "Transpose", .attrs = kTransposeAttrs, .max_inputs = 1},
     .traits = kMovesData,
     .infer = infer_transpose,
     .import = import_transpose,
