@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compiler/frontend/import.h"
+#include "passes/pass_runner.h"
 
 namespace CLI {
 class App;
@@ -14,24 +15,15 @@ class App;
 
 namespace kiln {
 
-/// How passes are run and what they show (see pipeline.h).
-struct PassOptions {
-  std::vector<std::string> disabled;      ///< --disable-pass, by name
-  std::vector<std::string> print_after;   ///< --print-after, by name, or "all"
-  std::string stop_after;                 ///< --stop-after; empty: run all
-  bool time_passes = false;
-  std::filesystem::path dot;              ///< --dot: the final graph; empty: not written
-  std::filesystem::path dump_dir;         ///< --dump-dir: the IR after each pass; empty: not written
-  std::vector<std::string> explain;       ///< --explain: "kernels"
-};
-
 struct CommonOptions {
   std::filesystem::path model;
   ImportOptions import;
   std::string name;             ///< --name: prefix of the API; empty: made from the file name
   std::string target = "host";
   std::string cpu;              ///< --cpu or --march; empty: the target's default
-  PassOptions passes;
+  GraphPassOptions passes;             ///< how the passes are run and what they show
+  std::filesystem::path dot;           ///< --dot: the graph after the graph passes; empty: not written
+  std::vector<std::string> explain;    ///< --explain: "kernels"
   bool reference_kernels = false;  ///< only `ref` rows of the kernel catalogue
 };
 

@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
+#include <algorithm>
 
+#include "compiler/ir/dot.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/program/lowering.h"
+#include "compiler/support/files.h"
+#include "passes/graph_passes.h"
 #include "passes/lower.h"
 #include "passes/plan_memory.h"
 #include "passes/select_kernels.h"
@@ -18,7 +21,7 @@ namespace kiln {
 namespace {
 
 bool explains(const CommonOptions& options, std::string_view topic) {
-  for (const std::string& t : options.passes.explain)
+  for (const std::string& t : options.explain)
     if (t == topic) return true;
   return false;
 }
@@ -29,8 +32,20 @@ std::string bundle_name(const CommonOptions& options, const ModelInfo& info) {
   return name;
 }
 
-/// Graph passes.
-Status optimize(Graph&, const CommonOptions&, PassContext&) { return Done{}; }
+/// Program passes by name; only those that can be left out do something when disabled.
+constexpr std::string_view kProgramPasses[] = {"lower", "select-kernels", "share-memory", "plan-memory"};
+
+bool disabled(const CommonOptions& options, std::string_view pass) {
+  const std::vector<std::string>& list = options.passes.disabled;
+  return std::find(list.begin(), list.end(), pass) != list.end();
+}
+
+Status optimize(Graph& graph, const CommonOptions& options, PassContext& context) {
+  if (Status s = check_pass_names(options.passes, graph_passes(), kProgramPasses); !s) return s;
+  if (Result<bool> r = run_graph_passes(graph, context, graph_passes(), options.passes); !r) return std::move(r).diagnostic();
+  if (options.dot.empty()) return Done{};
+  return write_file(options.dot, graph_to_dot(graph));
+}
 
 /// Program passes, in order.
 Status finish_program(Program& program, const CommonOptions& options, PassContext& context) {
@@ -40,7 +55,7 @@ Status finish_program(Program& program, const CommonOptions& options, PassContex
   // Every call gets its kernel, with the weights in the order that kernel reads.
   if (Status s = select_kernels(program, kernels, context); !s) return s;
   // Outputs take over the bytes of inputs that die there.
-  if (Result<bool> r = share_memory(program, context); !r) return std::move(r).diagnostic();
+  if (Result<bool> r = disabled(options, "share-memory") ? Result<bool>(false) : share_memory(program, context); !r) return std::move(r).diagnostic();
   // Every buffer gets its address. From here on the program is only printed.
   return plan_memory(program, context);
 }
