@@ -44,6 +44,7 @@ ImportResult import_clip(const OnnxNode& node, GraphBuilder& b) {
   Result<Bound> low = clip_bound(node, b, "min", 1), high = clip_bound(node, b, "max", 2);
   if (!low) return std::move(low).diagnostic();
   if (!high) return std::move(high).diagnostic();
+  if (low->value == kNoValue && high->value == kNoValue) return std::vector<ValueId>{x};
   if (low->constant == 0.0 && high->value == kNoValue) return one(b.add(ops::relu, {x}));
   if (b.type(x).dtype == DType::f32 && low->is_known() && high->is_known()) {
     constexpr double kMax = std::numeric_limits<float>::max();  // also ONNX's default, so infinities become finite
