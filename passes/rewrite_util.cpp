@@ -15,6 +15,7 @@ void take_identity(Graph& graph, ValueId from, ValueId to) {
 
 void replace_node(Graph& graph, NodeId old, ValueId now) {
   ValueId from = graph.node(old).outputs[0];
+  if (graph.producer(now) && !graph.value(now).onnx && !graph.is_output(now)) take_identity(graph, from, now);
   graph.replace_uses(from, now);
   graph.erase(old);
 }

@@ -12,8 +12,8 @@ namespace kiln {
 /// `to` will stand where `from` stood and holds the same elements: it takes the name and the ONNX tensor.
 void take_identity(Graph& graph, ValueId from, ValueId to);
 
-/// Replaces all uses of the one result of node `old` by `now`, which computes the same elements, and erases `old`. A producer of `now`
-/// that is new (has no ONNX tensor yet) takes name and ONNX tensor.
+/// Replaces all uses of the one result of node `old` by `now`, which computes the same elements, and erases `old`. A computed `now`
+/// that stands for no ONNX tensor yet takes the name and the ONNX tensor.
 void replace_node(Graph& graph, NodeId old, ValueId now);
 
 /// The origins of `first` followed by those of `second`, each once.

@@ -155,6 +155,10 @@ void Graph::erase(NodeId id) {
   Node& n = nodes_[index(id)];
   for (ValueId v : n.outputs) KILN_CHECK(value(v).users.empty() && !is_output(v), fmt::format("erasing a node whose output {} is used", value(v).name));
   for (ValueId v : n.inputs) drop_use(v, id);
+  for (ValueId v : n.outputs) {  // others may take the names
+    names_.erase(values_[index(v)].name);
+    values_[index(v)].name.clear();
+  }
   n = Node{};
   order_.erase(std::find(order_.begin(), order_.end(), id));
 }

@@ -91,7 +91,7 @@ class Graph {
   /// All uses of `from`, graph outputs included, become uses of `to`. If `to` stands for no ONNX tensor it takes over that
   /// of `from` (and its name, if `to` is an unnamed product of a rewrite).
   void replace_uses(ValueId from, ValueId to);
-  /// Erases a node whose outputs nobody uses.
+  /// Erases a node whose outputs nobody uses; their names become free.
   void erase(NodeId node);
   void set_type(ValueId id, TensorType type) { values_[index(id)].type = std::move(type); }
   void set_onnx(ValueId id, std::optional<OnnxTensor> onnx) { values_[index(id)].onnx = std::move(onnx); }

@@ -86,6 +86,11 @@ Status lower_concat(const Graph& graph, const Node& node, Lowering& lowering) {
   return Done{};
 }
 
+bool permute_concat(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) {
+  permute_axis(attrs, "axis", perm);
+  return true;
+}
+
 ImportResult import_concat(const OnnxNode& node, GraphBuilder& b) {
   if (node.opset >= 4 && !node.attrs.has("axis")) return bad_node("attribute 'axis' is missing.");
   Attrs attrs{{"axis", node.attrs.i("axis", 1)}};
@@ -108,6 +113,7 @@ const OpDef concat = {
     .import = import_concat,
     .eval = eval_concat,
     .lower = lower_concat,
+    .permute = permute_concat,
 };
 }  // namespace ops
 

@@ -157,6 +157,7 @@ const OpDef conv2d = {
     .name = "conv2d",
     .summary = "convolution in one or two dimensions",
     .onnx = {.type = "Conv", .attrs = kConvAttrs},
+    .traits = kFusesActivation,
     .infer = infer_conv2d,
     .import = import_conv,
     .eval = eval_conv2d,

@@ -151,6 +151,7 @@ namespace ops {
 const OpDef dense = {
     .name = "dense",
     .summary = "fully connected layer: x * w^T + bias",
+    .traits = kFusesActivation,
     .infer = infer_dense,
     .eval = eval_dense,
     .lower = lower_dense,

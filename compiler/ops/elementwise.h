@@ -123,7 +123,7 @@ constexpr OpDef binary_op(std::string_view name, std::string_view onnx_type, std
   op.summary = summary;
   op.onnx.type = onnx_type;
   op.onnx.min_inputs = op.onnx.max_inputs = 2;
-  op.traits = kElementwise;
+  op.traits = kElementwise | (kResult == ResultType::same ? kFusesActivation : 0);
   op.functor = name;
   op.infer = infer_binary<kTypes, kResult>;
   op.eval = eval_binary<F, kTypes, kResult>;

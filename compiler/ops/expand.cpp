@@ -30,6 +30,11 @@ StridedCopy expand_copy(const TensorType& x, const Attrs& attrs) {
 
 EvalResult eval_expand(const OpArgs& args) { return eval_copy(args, expand_copy(args.in(0), args.attrs)); }
 
+bool permute_expand(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) {
+  permute_entries(attrs, "shape", perm);
+  return true;
+}
+
 Status lower_expand(const Graph& graph, const Node& node, Lowering& lowering) {
   lower_copy(node, lowering, expand_copy(graph.type(node.inputs[0]), node.attrs));
   return Done{};
@@ -85,6 +90,11 @@ InferResult infer_tile(const OpArgs& args) {
 
 EvalResult eval_tile(const OpArgs& args) { return eval_copy(args, tile_copy(args.in(0), args.attrs.ints("repeats"))); }
 
+bool permute_tile(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) {
+  permute_entries(attrs, "repeats", perm);
+  return true;
+}
+
 Status lower_tile(const Graph& graph, const Node& node, Lowering& lowering) {
   lower_copy(node, lowering, tile_copy(graph.type(node.inputs[0]), node.attrs.ints("repeats")));
   return Done{};
@@ -120,6 +130,7 @@ const OpDef expand = {
     .import = import_expand,
     .eval = eval_expand,
     .lower = lower_expand,
+    .permute = permute_expand,
 };
 const OpDef tile = {
     .name = "tile",
@@ -130,6 +141,7 @@ const OpDef tile = {
     .import = import_tile,
     .eval = eval_tile,
     .lower = lower_tile,
+    .permute = permute_tile,
 };
 }  // namespace ops
 

@@ -48,6 +48,15 @@ TensorId bias_or_zeros(const Node& node, size_t input, int64_t count, Lowering& 
   return lowering.constant(Tensor({dtype, {count}, {}}), lowering.graph().value(node.outputs[0]).name + "_zeros");
 }
 
+void permute_axis(Attrs& attrs, std::string_view name, std::span<const int64_t> perm) {
+  std::optional<int64_t> axis = normalize_axis(attrs.i(name), static_cast<int64_t>(perm.size()));
+  attrs.set(std::string(name), inverse_permutation(perm)[static_cast<size_t>(*axis)]);  // infer has checked the axis
+}
+
+void permute_entries(Attrs& attrs, std::string_view name, std::span<const int64_t> perm) {
+  attrs.set(std::string(name), permute(attrs.ints(name), perm));
+}
+
 Activation activation_of(const Attrs& attrs) {
   return {attrs.s("act", "none"), static_cast<float>(attrs.f("alpha")), static_cast<float>(attrs.f("beta"))};
 }

@@ -42,6 +42,10 @@ Result<ValueId> reshape(GraphBuilder& b, ValueId x, const Shape& shape);
 Result<ValueId> transpose(GraphBuilder& b, ValueId x, const std::vector<int64_t>& perm);
 Result<ValueId> cast(GraphBuilder& b, ValueId x, DType to);
 
+// For `permute` hooks (OpDef::permute): attribute `name` is an axis, or has an entry for each dimension.
+void permute_axis(Attrs& attrs, std::string_view name, std::span<const int64_t> perm);
+void permute_entries(Attrs& attrs, std::string_view name, std::span<const int64_t> perm);
+
 /// Calls `f.template operator()<T>()` with the arithmetic C++ type of `dtype`. Fails with unsupported_type on f16, bf16 and
 /// 4-bit types, which have no arithmetic of their own.
 template <class F>

@@ -80,6 +80,11 @@ EvalResult eval_pad(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
+bool permute_pad(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) {
+  for (std::string_view name : {"before", "after"}) permute_entries(attrs, name, perm);
+  return true;
+}
+
 Status lower_pad(const Graph& graph, const Node& node, Lowering& lowering) {
   const TensorType& x = graph.type(node.inputs[0]);
   bool has_value = node.inputs.size() > 1 && node.inputs[1] != kNoValue;
@@ -177,6 +182,7 @@ const OpDef pad = {
     .import = import_pad,
     .eval = eval_pad,
     .lower = lower_pad,
+    .permute = permute_pad,
 };
 }  // namespace ops
 

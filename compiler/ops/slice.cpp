@@ -44,6 +44,11 @@ StridedCopy slice_copy(const TensorType& x, const Attrs& attrs) {
 
 EvalResult eval_slice(const OpArgs& args) { return eval_copy(args, slice_copy(args.in(0), args.attrs)); }
 
+bool permute_slice(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) {
+  for (std::string_view name : {"starts", "sizes", "steps"}) permute_entries(attrs, name, perm);
+  return true;
+}
+
 Status lower_slice(const Graph& graph, const Node& node, Lowering& lowering) {
   lower_copy(node, lowering, slice_copy(graph.type(node.inputs[0]), node.attrs));
   return Done{};
@@ -182,6 +187,7 @@ const OpDef slice = {
     .import = import_slice,
     .eval = eval_slice,
     .lower = lower_slice,
+    .permute = permute_slice,
 };
 const OpDef split = {
     .summary = "cuts a tensor into parts along an axis",

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/cancel_transposes.h"
+
+#include <algorithm>
+
+#include "compiler/ops/op_util.h"
+#include "passes/dead_code.h"
+#include "passes/rewrite_util.h"
+#include "passes/transpose_regions.h"
+
+namespace kiln {
+namespace {
+
+using Perm = std::vector<int64_t>;
+
+Perm perm_of(const Node& transpose) { return transpose.attrs.ints("perm"); }
+
+/// The operand of a transpose or reshape can be compared with the ONNX tensor that the result holds, and may outlive it.
+void hand_onnx_up(Graph& graph) {
+  std::vector<NodeId> order = graph.order();
+  for (auto id = order.rbegin(); id != order.rend(); ++id) {
+    const Node& node = graph.node(*id);
+    if (node.op != &ops::transpose && node.op != &ops::reshape) continue;
+    ValueId x = node.inputs[0], y = node.outputs[0];
+    if (graph.value(x).onnx || graph.constant(x)) continue;
+    if (node.op == &ops::reshape) graph.set_onnx(x, graph.value(y).onnx);
+    else graph.set_onnx(x, permuted_onnx(graph.value(y).onnx, graph.type(y).shape, inverse_permutation(perm_of(node))));
+  }
+}
+
+/// Rule 1. The builder composes with a transpose before and knows reshapes; what it returns is no transpose of a transpose.
+Result<bool> simplify_transpose(Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  const Node* before = graph.producer(node.inputs[0]);
+  bool composes = before && before->op == &ops::transpose;
+  bool moves = transposed_elements(graph.type(node.inputs[0]).shape, perm_of(node)) > 0;
+  bool per_axis = graph.type(node.inputs[0]).quant && graph.type(node.inputs[0]).quant->scale.size() > 1;
+  if (!composes && (moves || per_axis) && !is_identity_permutation(perm_of(node))) return false;
+  GraphBuilder builder(graph, composes ? joined_origin(*before, node) : node.origin, id);
+  builder.set_name(graph.value(node.outputs[0]).name);
+  Result<ValueId> now = transpose(builder, node.inputs[0], perm_of(node));
+  if (!now) return std::move(now).diagnostic();
+  replace_node(graph, id, *now);
+  return true;
+}
+
+/// A reshape as groups of neighbouring dimensions: `from` dimensions [from_begin, from_end) become `to` dimensions [to_begin, to_end) of as
+/// many elements, more than none. As fine as possible.
+struct Group {
+  size_t from_begin, from_end, to_begin, to_end;
+};
+std::vector<Group> reshape_groups(const Shape& from, const Shape& to) {
+  std::vector<Group> groups;
+  size_t i = 0, k = 0;
+  while (i < from.size() || k < to.size()) {
+    Group g{i, i, k, k};
+    int64_t a = i < from.size() ? from[i++] : 1, b = k < to.size() ? to[k++] : 1;
+    while (a != b) (a < b ? a *= from[i++] : b *= to[k++]);
+    while (i < from.size() && from[i] == 1) ++i;
+    while (k < to.size() && to[k] == 1) ++k;
+    g.from_end = i;
+    g.to_end = k;
+    groups.push_back(g);
+  }
+  return groups;
+}
+
+/// Rule 3 for the transpose w -> v with `perm` and the reshape v -> `to`: the shape w takes and the permutation that then gives `to`.
+struct Sunk {
+  Shape shape;
+  Perm perm;
+};
+std::optional<Sunk> sink_below_reshape(const Shape& w, const Perm& perm, const Shape& to) {
+  struct Piece {
+    int64_t first;  ///< in w
+    Group group;
+  };
+  std::vector<Piece> pieces;
+  for (const Group& g : reshape_groups(permute(w, perm), to)) {
+    int64_t first = -1, last = -1;
+    for (size_t i = g.from_begin; i < g.from_end; ++i) {
+      if (w[static_cast<size_t>(perm[i])] == 1) continue;
+      for (int64_t between = last + 1; last >= 0 && between < perm[i]; ++between)
+        if (w[static_cast<size_t>(between)] != 1) return std::nullopt;
+      if (perm[i] < last) return std::nullopt;
+      if (first < 0) first = perm[i];
+      last = perm[i];
+    }
+    if (first < 0) first = pieces.empty() ? -1 : pieces.back().first;  // one element: stays behind its neighbour
+    pieces.push_back({first, g});
+  }
+  std::stable_sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.first < b.first; });
+  Sunk sunk;
+  sunk.perm.resize(to.size());
+  for (const Piece& piece : pieces)
+    for (size_t k = piece.group.to_begin; k < piece.group.to_end; ++k) {
+      sunk.perm[k] = static_cast<int64_t>(sunk.shape.size());
+      sunk.shape.push_back(to[k]);
+    }
+  return sunk;
+}
+
+/// The transpose that alone feeds node `id`, which must be a reshape; or kNoNode.
+NodeId transpose_before(const Graph& graph, NodeId id) {
+  ValueId v = graph.node(id).inputs[0];
+  const Node* producer = graph.producer(v);
+  bool fits = producer && producer->op == &ops::transpose && graph.only_user(v) == id && graph.type(v).elements() > 0 && !graph.type(v).quant;
+  return fits ? graph.value(v).producer : kNoNode;
+}
+
+Result<bool> sink_reshape(Graph& graph, NodeId id) {
+  NodeId above = transpose_before(graph, id);
+  if (above == kNoNode) return false;
+  ValueId w = graph.node(above).inputs[0], y = graph.node(id).outputs[0];
+  std::optional<Sunk> sunk = sink_below_reshape(graph.type(w).shape, perm_of(graph.node(above)), graph.type(y).shape);
+  if (!sunk) return false;
+  GraphBuilder builder(graph, joined_origin(graph.node(above), graph.node(id)), id);
+  builder.set_name(graph.value(y).name);
+  Result<ValueId> flat = reshape(builder, w, sunk->shape);
+  if (!flat) return std::move(flat).diagnostic();
+  Result<ValueId> now = transpose(builder, *flat, sunk->perm);
+  if (!now) return std::move(now).diagnostic();
+  replace_node(graph, id, *now);
+  return true;
+}
+
+/// Rule 4.
+Result<bool> permute_dense_columns(Graph& graph, NodeId id) {
+  Node dense = graph.node(id);
+  const Tensor* weights = graph.constant(dense.inputs[1]);
+  NodeId flatten = graph.value(dense.inputs[0]).producer;
+  if (!weights || flatten == kNoNode || graph.node(flatten).op != &ops::reshape || graph.only_user(dense.inputs[0]) != id) return false;
+  NodeId above = transpose_before(graph, flatten);
+  if (above == kNoNode) return false;
+  Perm perm = perm_of(graph.node(above));
+  ValueId w = graph.node(above).inputs[0], flat = dense.inputs[0];
+  const Shape v = graph.type(graph.node(above).outputs[0]).shape;
+  size_t split = 0;  // dimensions of v from here on become the columns
+  while (split < v.size() && product(v, split, v.size()) != graph.type(flat).shape.back()) ++split;
+  for (size_t i = 0; i < split; ++i)
+    if (perm[i] != static_cast<int64_t>(i)) return false;
+  if (split == v.size()) return false;
+
+  GraphBuilder builder(graph, joined_origin(graph.node(above), dense), id);
+  builder.set_name(graph.value(dense.inputs[1]).name);
+  Shape columns = {weights->type.shape[0]};
+  columns.insert(columns.end(), v.begin() + static_cast<std::ptrdiff_t>(split), v.end());
+  Perm order = {0}, back = inverse_permutation(perm);
+  for (size_t i = split; i < v.size(); ++i) order.push_back(1 + back[i] - static_cast<int64_t>(split));
+  Shape matrix = weights->type.shape;
+  Result<ValueId> moved = reshape(builder, dense.inputs[1], columns);
+  if (moved) moved = transpose(builder, *moved, order);
+  if (moved) moved = reshape(builder, *moved, matrix);
+  if (!moved) return std::move(moved).diagnostic();
+  builder.set_name(graph.value(flat).name);
+  Result<ValueId> now = reshape(builder, w, graph.type(flat).shape);
+  if (!now) return std::move(now).diagnostic();
+  graph.set_input(id, 0, *now);
+  graph.set_input(id, 1, *moved);
+  return true;
+}
+
+Result<bool> apply_local_rules(Graph& graph, NodeId id) {
+  const OpDef* op = graph.node(id).op;
+  if (op == &ops::transpose) return simplify_transpose(graph, id);
+  if (op == &ops::reshape) return sink_reshape(graph, id);
+  if (op == &ops::dense) return permute_dense_columns(graph, id);
+  return false;
+}
+
+}  // namespace
+
+Result<bool> cancel_transposes(Graph& graph, PassContext& context) {
+  bool changed = false;
+  for (bool again = true; again; changed = changed || again) {
+    again = false;
+    hand_onnx_up(graph);
+    for (NodeId id : graph.order()) {
+      if (!graph.alive(id)) continue;
+      Result<bool> applied = apply_local_rules(graph, id);
+      if (!applied) return applied;
+      again = again || *applied;
+    }
+    if (Result<bool> swept = dead_code(graph, context); !swept) return swept;
+    Result<bool> permuted = permute_regions(graph, context);
+    if (!permuted) return permuted;
+    again = again || *permuted;
+  }
+  return changed;
+}
+
+}  // namespace kiln
