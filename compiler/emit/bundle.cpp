@@ -52,6 +52,26 @@ std::vector<std::string> included_paths(const EmbeddedHeader& header) {
   return out;
 }
 
+/// The header that defines functor nn::fn::`name`.
+std::string functor_header(const std::string& name) {
+  const std::string definition = fmt::format("\nstruct {} {{", name);
+  for (const EmbeddedHeader& h : embedded_headers())
+    if (h.text.find(definition) != std::string_view::npos) return std::string(h.path);
+  KILN_CHECK(false, fmt::format("functor {} is not part of kiln", name));
+  return {};
+}
+
+/// `headers` and all that they include.
+std::set<std::string> with_included(const std::set<std::string>& headers) {
+  std::set<std::string> done;
+  std::deque<std::string> todo(headers.begin(), headers.end());
+  for (; !todo.empty(); todo.pop_front()) {
+    if (!done.insert(todo.front()).second) continue;
+    for (std::string& path : included_paths(find_header(todo.front()))) todo.push_back(std::move(path));
+  }
+  return done;
+}
+
 /// Moves the kernels into the bundle's namespace, so that two bundles can share a firmware.
 std::string renamed(std::string_view text, const std::string& name) {
   constexpr std::string_view kToken = "namespace nn";
@@ -67,20 +87,25 @@ std::string renamed(std::string_view text, const std::string& name) {
 
 }  // namespace
 
+std::set<std::string> kernel_headers(const Program& program) {
+  std::set<std::string> out;
+  bool has_double = false;
+  for (const Step& step : program.steps) {
+    out.emplace(step.call.row->header);
+    for (const std::string& functor : step.call.functors) out.insert(functor_header(functor));
+    for (const std::vector<TensorId>& operands : {step.call.inputs, step.call.outputs})
+      for (TensorId id : operands) has_double = has_double || program.tensor(id).type.dtype == DType::f64;
+  }
+  const std::set<std::string> all = with_included(out);
+  const bool has_math = std::ranges::any_of(all, [](const std::string& path) { return path.starts_with("nn/math"); });
+  if (has_double && has_math) out.insert("nn/math_f64.h");
+  return out;
+}
+
 std::vector<OutputFile> write_kernel_headers(const BundleContext& c) {
-  std::set<std::string> done;
-  std::deque<std::string> todo;
-  for (const Step& step : c.program.steps) {
-    todo.emplace_back(step.call.row->header);
-    if (!step.call.functors.empty()) todo.emplace_back("nn/functors.h");
-  }
   std::vector<OutputFile> out;
-  for (; !todo.empty(); todo.pop_front()) {
-    if (!done.insert(todo.front()).second) continue;
-    const EmbeddedHeader& header = find_header(todo.front());
-    for (std::string& path : included_paths(header)) todo.push_back(std::move(path));
-    out.push_back({std::string(header.path), renamed(header.text, c.name)});
-  }
+  for (const std::string& path : with_included(kernel_headers(c.program)))
+    out.push_back({path, renamed(find_header(path).text, c.name)});
   return out;
 }
 

@@ -2,6 +2,7 @@
 // What the writers of the single files share.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,8 @@ std::string write_cmake(const BundleContext& context);
 std::string write_manifest(const BundleContext& context, const std::vector<OutputFile>& files);
 /// The kernel headers that the program needs, with what they include, in namespace <name>::nn.
 std::vector<OutputFile> write_kernel_headers(const BundleContext& context);
+/// The headers that the layers need: those of the kernels and of their functors.
+std::set<std::string> kernel_headers(const Program& program);
 
 // --- text
 /// "float [1,49,10,1]" and the quantization if there is one.

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "compiler/emit/bundle_writer.h"
 
@@ -140,12 +139,7 @@ std::string write_source(const BundleContext& c) {
   out.line();
   out.linef("#include \"{}_memory.h\"", c.name);
   if (!c.constants.empty()) out.linef("#include \"{}_weights.h\"", c.name);
-  std::set<std::string> headers;
-  for (const Step& step : p.steps) {
-    headers.emplace(step.call.row->header);
-    if (!step.call.functors.empty()) headers.emplace("nn/functors.h");
-  }
-  for (const std::string& header : headers) out.linef("#include \"{}\"", header);
+  for (const std::string& header : kernel_headers(p)) out.linef("#include \"{}\"", header);
   out.line();
   out.raw(kPreamble);
   out.line();

@@ -7,12 +7,10 @@
 
 #include "base.h"
 
-namespace nn::fn {
-
-namespace detail {
+namespace nn::detail {
 
 template <class T>
-inline constexpr bool is_integer = T(1) / T(2) == T(0);
+inline constexpr bool is_integer_type = T(1) / T(2) == T(0);
 
 // Unsigned type of at least 32 bits, in which arithmetic on integers of type T cannot overflow.
 template <bool wide>
@@ -23,9 +21,11 @@ template <class T>
 using wrapping = typename Wrapping<(sizeof(T) > 4)>::type;
 
 template <class T>
-inline constexpr bool is_signed_integer = is_integer<T> && T(-1) < T(0);
+inline constexpr bool is_signed_type = is_integer_type<T> && T(-1) < T(0);
 
-}  // namespace detail
+}  // namespace nn::detail
+
+namespace nn::fn {
 
 struct none {
   template <class D, class T>
@@ -98,7 +98,7 @@ struct shrink {
 struct neg {
   template <class D, class T>
   static KILN_INLINE T apply(const D&, T x) {
-    if constexpr (detail::is_integer<T>) return static_cast<T>(0 - static_cast<detail::wrapping<T>>(x));
+    if constexpr (detail::is_integer_type<T>) return static_cast<T>(0 - static_cast<detail::wrapping<T>>(x));
     else return -x;
   }
 };
@@ -142,7 +142,7 @@ struct is_inf {
 struct add {
   template <class T>
   static KILN_INLINE T apply(T a, T b) {
-    if constexpr (detail::is_integer<T>) return static_cast<T>(detail::wrapping<T>(a) + detail::wrapping<T>(b));
+    if constexpr (detail::is_integer_type<T>) return static_cast<T>(detail::wrapping<T>(a) + detail::wrapping<T>(b));
     else return a + b;
   }
 };
@@ -150,7 +150,7 @@ struct add {
 struct sub {
   template <class T>
   static KILN_INLINE T apply(T a, T b) {
-    if constexpr (detail::is_integer<T>) return static_cast<T>(detail::wrapping<T>(a) - detail::wrapping<T>(b));
+    if constexpr (detail::is_integer_type<T>) return static_cast<T>(detail::wrapping<T>(a) - detail::wrapping<T>(b));
     else return a - b;
   }
 };
@@ -158,7 +158,7 @@ struct sub {
 struct mul {
   template <class T>
   static KILN_INLINE T apply(T a, T b) {
-    if constexpr (detail::is_integer<T>) return static_cast<T>(detail::wrapping<T>(a) * detail::wrapping<T>(b));
+    if constexpr (detail::is_integer_type<T>) return static_cast<T>(detail::wrapping<T>(a) * detail::wrapping<T>(b));
     else return a * b;
   }
 };
@@ -167,11 +167,11 @@ struct mul {
 struct div {
   template <class T>
   static KILN_INLINE T apply(T a, T b) {
-    if constexpr (!detail::is_integer<T>) {
+    if constexpr (!detail::is_integer_type<T>) {
       return a / b;
     } else {
       if (b == T(0)) return T(0);
-      if constexpr (detail::is_signed_integer<T>)  // the least number has no positive counterpart
+      if constexpr (detail::is_signed_type<T>)  // the least number has no positive counterpart
         if (b == T(-1)) return sub::apply(T(0), a);
       return static_cast<T>(a / b);
     }
@@ -183,7 +183,7 @@ struct remainder {
   template <class T>
   static KILN_INLINE T apply(T a, T b) {
     if (b == T(0)) return T(0);
-    if constexpr (detail::is_signed_integer<T>)
+    if constexpr (detail::is_signed_type<T>)
       if (b == T(-1)) return T(0);
     return static_cast<T>(a % b);
   }
@@ -194,7 +194,7 @@ struct modulo {
   template <class T>
   static KILN_INLINE T apply(T a, T b) {
     const T r = remainder::apply(a, b);
-    if constexpr (detail::is_signed_integer<T>)
+    if constexpr (detail::is_signed_type<T>)
       if (r != T(0) && (r < T(0)) != (b < T(0))) return static_cast<T>(r + b);
     return r;
   }
