@@ -2,83 +2,16 @@
 // The operators that move elements, folded by GraphBuilder, against index loops that follow their definitions.
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <functional>
 #include <numeric>
 #include <random>
 
 #include "compiler/ops/movement.h"
 #include "nn/ref/copy.h"
+#include "tests/unit/op_bench.h"
 
 using namespace kiln;
 
 namespace {
-
-using Index = std::vector<int64_t>;
-
-/// Distinct values 1, 2, 3, ... (0 stays free for "nothing").
-Tensor counting(const Shape& shape, DType dtype = DType::i32) {
-  Tensor t(TensorType{dtype, shape, {}});
-  with_storage_type(dtype, [&]<class T>() {
-    for (size_t i = 0; i < t.as<T>().size(); ++i) t.as<T>()[i] = static_cast<T>(i + 1);
-  });
-  return t;
-}
-
-void for_each_index(const Shape& shape, const std::function<void(const Index&)>& visit) {
-  Index at(shape.size(), 0);
-  for (int64_t n = 0; n < element_count(shape); ++n) {
-    visit(at);
-    for (size_t k = shape.size(); k-- > 0;) {
-      if (++at[k] < shape[k]) break;
-      at[k] = 0;
-    }
-  }
-}
-
-int32_t element(const Tensor& t, const Index& at) {
-  int64_t position = 0;
-  for (size_t k = 0; k < at.size(); ++k) position = position * t.type.shape[k] + at[k];
-  return t.as<int32_t>()[static_cast<size_t>(position)];
-}
-
-/// The i32 tensor whose element at each index is f(index).
-Tensor build(const Shape& shape, const std::function<int32_t(const Index&)>& f) {
-  std::vector<int32_t> values;
-  for_each_index(shape, [&](const Index& at) { values.push_back(f(at)); });
-  return Tensor::of<int32_t>(shape, values);
-}
-
-struct Bench {
-  Graph graph;
-  GraphBuilder b{graph, {"test"}};
-  ValueId constant(Tensor t) { return b.add_constant(std::move(t), "c"); }
-  ValueId input(DType dtype, Shape shape) { return graph.add_input("x", TensorType{dtype, std::move(shape), {}}); }
-  /// The constant that an import of `op` folds to, for its first output.
-  Tensor import(const OpDef& op, int64_t opset, std::vector<ValueId> inputs, Attrs attrs = {}) {
-    std::vector<ValueId> out = *run(op, opset, std::move(inputs), std::move(attrs));
-    REQUIRE(b.constant(out[0]));
-    return *b.constant(out[0]);
-  }
-  ImportResult run(const OpDef& op, int64_t opset, std::vector<ValueId> inputs, Attrs attrs = {}, size_t outputs = 1) {
-    return op.import(OnnxNode{"", std::string(op.onnx.type), "n", opset, std::move(attrs), std::move(inputs), outputs,
-                              std::vector<bool>(outputs, true)}, b);
-  }
-  std::string message(const OpDef& op, int64_t opset, std::vector<ValueId> inputs, Attrs attrs = {}, size_t outputs = 1) {
-    ImportResult r = run(op, opset, std::move(inputs), std::move(attrs), outputs);
-    REQUIRE_FALSE(r.ok());
-    return r.diagnostic().message;
-  }
-};
-
-Shape random_shape(std::mt19937& random, size_t rank, int64_t longest) {
-  Shape shape(rank);
-  for (int64_t& dim : shape) dim = 1 + static_cast<int64_t>(random() % static_cast<uint32_t>(longest));
-  return shape;
-}
-
-int64_t pick(std::mt19937& random, int64_t low, int64_t high) {
-  return low + static_cast<int64_t>(random() % static_cast<uint32_t>(high - low + 1));
-}
 
 /// Computes the value of each graph output by running the program's copy calls, on a counting input.
 std::vector<Tensor> run_program(const Graph& graph, size_t& copies) {
@@ -347,4 +280,200 @@ TEST_CASE("lowering: columns are copied beside each other") {
   CHECK(copies == 6);
   Tensor input = counting({3, 8});
   CHECK(out[0] == build({3, 8}, [&](const Index& at) { return element(input, {at[0], (at[1] + 6) % 8}); }));
+}
+
+TEST_CASE("pad: all modes by NumPy's rules, pads of any size, negative ones crop") {
+  std::mt19937 random(4);
+  constexpr const char* kModes[] = {"constant", "edge", "reflect", "wrap"};
+  for (int round = 0; round < 400; ++round) {
+    Bench t;
+    auto rank = static_cast<size_t>(pick(random, 1, 4));
+    const std::string mode = kModes[round % 4];
+    Tensor x = counting(random_shape(random, rank, 4));
+    Index pads(2 * rank, 0), kept_from(rank), kept(rank);
+    Shape shape(rank);
+    for (size_t k = 0; k < rank; ++k) {
+      int64_t dim = x.type.shape[k];
+      if (pick(random, 0, 2) > 0) pads[k] = pick(random, -(dim - 1) / 2, 5), pads[k + rank] = pick(random, -(dim - 1) / 2, 5);
+      kept_from[k] = std::max<int64_t>(0, -pads[k]);
+      kept[k] = dim + std::min<int64_t>(0, pads[k]) + std::min<int64_t>(0, pads[k + rank]);
+      shape[k] = dim + pads[k] + pads[k + rank];
+    }
+    Tensor expected = build(shape, [&](Index at) {
+      for (size_t k = 0; k < rank; ++k) {
+        int64_t i = at[k] - std::max<int64_t>(0, pads[k]), n = kept[k];
+        if (mode == "constant" && (i < 0 || i >= n)) return -7;
+        while (i < 0 || i >= n) {  // step by step, as a person would fold the index back
+          if (mode == "edge") i = i < 0 ? 0 : n - 1;
+          else if (mode == "wrap") i += i < 0 ? n : -n;
+          else if (n == 1) i = 0;
+          else i = i < 0 ? -i : 2 * (n - 1) - i;
+        }
+        at[k] = i + kept_from[k];
+      }
+      return element(x, at);
+    });
+    INFO("round " << round << " " << mode << " " << to_string(x.type) << " " << to_string(pads));
+    ValueId value = t.constant(Tensor::of<int32_t>({}, std::vector<int32_t>{-7}));
+    REQUIRE(t.import(ops::pad, 19, {t.constant(x), t.constant(Tensor::int64s(pads)), value}, {{"mode", mode}}) == expected);
+  }
+}
+
+TEST_CASE("pad: attributes before opset 11, axes, zero by default, errors") {
+  Bench t;
+  Tensor x = Tensor::floats({1, 2}, {1, 2});
+  auto list = [&](const Index& v) { return t.constant(Tensor::int64s(v)); };
+  CHECK(t.import(ops::pad, 2, {t.constant(x)}, {{"pads", Index{0, 1, 1, 0}}, {"value", 9.0}}) == Tensor::floats({2, 3}, {9, 1, 2, 9, 9, 9}));
+  CHECK(t.import(ops::pad, 18, {t.constant(x), list({1, 0}), kNoValue, list({-1})}) == Tensor::floats({1, 3}, {0, 1, 2}));
+  CHECK(t.import(ops::pad, 13, {t.constant(x), list({0, -1, 0, 0})}) == Tensor::floats({1, 1}, {2}));
+  ValueId input = t.input(DType::f32, {1, 2});
+  CHECK(t.run(ops::pad, 13, {input, list({0, 0, 0, 0})})->front() == input);
+  CHECK(t.message(ops::pad, 13, {input, list({1, 1})}) == "'pads' has 2 entries for 2 axes, it must have 4.");
+  CHECK(t.message(ops::pad, 13, {input, list({0, -2, 0, -1})}) == "pads -2 and -1 remove more than the 2 elements of dimension 1.");
+  CHECK(t.message(ops::pad, 13, {input, list({0, 1, 0, 0})}, {{"mode", std::string("mirror")}}) ==
+        "mode 'mirror' is none of constant, edge, reflect and wrap.");
+  CHECK(t.message(ops::pad, 13, {input, list({0, 1, 0, 0}), list({0})}) == "the padding value is i64[1], it must be one element of f32.");
+}
+
+TEST_CASE("gather: any rank of indices, negative ones, both index types") {
+  std::mt19937 random(5);
+  for (int round = 0; round < 200; ++round) {
+    Bench t;
+    auto rank = static_cast<size_t>(pick(random, 1, 4));
+    auto axis = static_cast<size_t>(pick(random, 0, static_cast<int64_t>(rank) - 1));
+    Tensor x = counting(random_shape(random, rank, 4));
+    int64_t dim = x.type.shape[axis];
+    Shape index_shape = random_shape(random, static_cast<size_t>(pick(random, 0, 2)), 3);
+    std::vector<int64_t> indices;
+    int64_t first = pick(random, 0, dim - 1);
+    for (int64_t i = 0; i < element_count(index_shape); ++i)
+      indices.push_back(round % 3 == 0 && first + i < dim ? first + i : pick(random, -dim, dim - 1));
+    Shape shape(x.type.shape.begin(), x.type.shape.begin() + static_cast<std::ptrdiff_t>(axis));
+    shape.insert(shape.end(), index_shape.begin(), index_shape.end());
+    shape.insert(shape.end(), x.type.shape.begin() + static_cast<std::ptrdiff_t>(axis) + 1, x.type.shape.end());
+    Tensor expected = build(shape, [&](const Index& at) {
+      int64_t position = 0;
+      for (size_t k = 0; k < index_shape.size(); ++k) position = position * index_shape[k] + at[axis + k];
+      int64_t i = indices[static_cast<size_t>(position)];
+      Index from(at.begin(), at.begin() + static_cast<std::ptrdiff_t>(axis));
+      from.push_back(i < 0 ? i + dim : i);
+      from.insert(from.end(), at.begin() + static_cast<std::ptrdiff_t>(axis + index_shape.size()), at.end());
+      return element(x, from);
+    });
+    Tensor index = Tensor::of<int64_t>(index_shape, indices);
+    if (round % 2) index = Tensor::of<int32_t>(index_shape, std::vector<int32_t>(indices.begin(), indices.end()));
+    INFO("round " << round << " " << to_string(x.type) << " axis " << axis << " " << to_string(indices));
+    REQUIRE(t.import(ops::gather, 13, {t.constant(x), t.constant(index)}, {{"axis", static_cast<int64_t>(axis)}}) == expected);
+  }
+}
+
+TEST_CASE("gather: regular indices are slices, indices at run time stay, errors") {
+  Bench t;
+  ValueId x = t.input(DType::f32, {4, 6});
+  auto list = [&](const Index& v) { return t.constant(Tensor::int64s(v)); };
+  auto op = [&](const Index& v) { return t.graph.producer(t.run(ops::gather, 13, {x, list(v)}, {{"axis", int64_t{1}}})->front())->op; };
+  CHECK(op({5, 3, 1}) == &ops::slice);
+  CHECK(op({-1}) == &ops::slice);
+  CHECK(op({0, 1, 3}) == &ops::gather);
+  CHECK(op({2, 2}) == &ops::gather);
+  ValueId scalar = t.constant(Tensor::of<int64_t>({}, Index{2}));
+  ValueId row = t.run(ops::gather, 13, {x, scalar})->front();
+  CHECK(t.b.shape(row) == Shape{6});
+  CHECK(t.graph.producer(row)->op == &ops::reshape);
+  ValueId index = t.graph.add_input("i", TensorType{DType::i32, {2, 2}, {}});
+  CHECK(t.b.shape(t.run(ops::gather, 13, {x, index}, {{"axis", int64_t{-1}}})->front()) == Shape{4, 2, 2});
+  CHECK(t.message(ops::gather, 13, {x, list({0, 4})}) == "index 4 is outside dimension 0 of f32[4,6].");
+  CHECK(t.message(ops::gather, 13, {x, x}) == "the indices are f32[4,6], they must be i32 or i64.");
+  CHECK(t.message(ops::gather, 13, {x, index}, {{"axis", int64_t{2}}}) == "axis 2 is outside the 2 dimensions of f32[4,6].");
+}
+
+TEST_CASE("gather: indices outside of x at run time are cut to it") {
+  struct { int32_t outer = 1, axis_dim = 3, inner = 1, indices = 5; } d;
+  const int32_t x[] = {10, 20, 30};
+  const int64_t index[] = {3, -4, INT64_MAX, INT64_MIN, -1};
+  int32_t y[5] = {};
+  nn::ref::gather(d, x, index, y);
+  CHECK(std::vector<int32_t>(y, y + 5) == std::vector<int32_t>{30, 10, 30, 10, 30});
+}
+
+TEST_CASE("expand and tile") {
+  std::mt19937 random(6);
+  for (int round = 0; round < 200; ++round) {
+    Bench t;
+    auto rank = static_cast<size_t>(pick(random, 1, 6));
+    Tensor x = counting(random_shape(random, rank, rank > 4 ? 2 : 4));
+    Index repeats(rank);
+    Shape tiled = x.type.shape;
+    for (size_t k = 0; k < rank; ++k) tiled[k] *= repeats[k] = pick(random, round % 20 == 0 ? 0 : 1, rank > 4 ? 2 : 3);
+    Tensor expected = build(tiled, [&](Index at) {
+      for (size_t k = 0; k < rank; ++k) at[k] %= x.type.shape[k];
+      return element(x, at);
+    });
+    REQUIRE(t.import(ops::tile, 13, {t.constant(x), t.constant(Tensor::int64s(repeats))}) == expected);
+
+    size_t lead = rank > 4 ? 0 : static_cast<size_t>(pick(random, 0, 2));
+    Shape small = x.type.shape, wide(lead, 2);
+    for (size_t k = 0; k < rank; ++k) {
+      if (random() % 2) small[k] = 1;
+      wide.push_back(small[k] == 1 ? pick(random, 1, 3) : random() % 2 ? 1 : small[k]);
+    }
+    Shape result = *broadcast(small, wide);
+    Tensor source = counting(small);
+    expected = build(result, [&](const Index& at) {
+      Index from(rank);
+      for (size_t k = 0; k < rank; ++k) from[k] = small[k] == 1 ? 0 : at[lead + k];
+      return element(source, from);
+    });
+    REQUIRE(t.import(ops::expand, 13, {t.constant(source), t.constant(Tensor::int64s(wide))}) == expected);
+  }
+  Bench t;
+  ValueId x = t.input(DType::f32, {2, 3});
+  CHECK(t.message(ops::expand, 13, {x, t.constant(Tensor::int64s({2, 2}))}) == "f32[2,3] cannot be expanded to [2,2].");
+  CHECK(t.message(ops::tile, 13, {x, t.constant(Tensor::int64s({2}))}) == "1 repeats for the 2 dimensions of f32[2,3].");
+  CHECK(t.message(ops::tile, 13, {x, t.constant(Tensor::int64s({2, -1}))}) ==
+        "dimension 1 is to be repeated -1 times, it must be between 0 and 1073741824.");
+  CHECK(t.message(ops::tile, 13, {x, t.constant(Tensor::int64s({1 << 20, 1 << 20}))}) ==
+        "shape [2097152,3145728] has more than 1073741824 elements.");
+}
+
+TEST_CASE("operators that fold to constants") {
+  Bench t;
+  ValueId x = t.input(DType::f32, {2, 3, 4});
+  auto scalar = [&](auto v) { return t.constant(Tensor::of({}, std::span<const decltype(v)>(&v, 1))); };
+  CHECK(t.import(ops::shape, 13, {x}) == Tensor::int64s({2, 3, 4}));
+  CHECK(t.import(ops::shape, 15, {x}, {{"start", int64_t{-2}}, {"end", int64_t{9}}}) == Tensor::int64s({3, 4}));
+  CHECK(t.import(ops::shape, 15, {x}, {{"start", int64_t{2}}, {"end", int64_t{1}}}).type.shape == Shape{0});
+  CHECK(t.import(ops::size, 13, {x}) == Tensor::of<int64_t>({}, Index{24}));
+  CHECK(t.import(ops::constant_of_shape, 9, {t.constant(Tensor::int64s({2}))}) == Tensor::floats({2}, {0, 0}));
+  CHECK(t.import(ops::constant_of_shape, 9, {t.constant(Tensor::int64s({3}))}, {{"value", Tensor::int64s({5})}}) == Tensor::int64s({5, 5, 5}));
+  CHECK(t.import(ops::range, 11, {scalar(1.0f), scalar(2.0f), scalar(0.25f)}) == Tensor::floats({4}, {1, 1.25f, 1.5f, 1.75f}));
+  CHECK(t.import(ops::range, 11, {scalar(int64_t{10}), scalar(int64_t{3}), scalar(int64_t{-3})}) == Tensor::int64s({10, 7, 4}));
+  CHECK(t.import(ops::range, 11, {scalar(int64_t{3}), scalar(int64_t{3}), scalar(int64_t{1})}).type.shape == Shape{0});
+  ValueId square = t.graph.add_input("m", TensorType{DType::f32, {2, 3}, {}});
+  CHECK(t.import(ops::eye_like, 9, {square}, {{"k", int64_t{1}}}) == Tensor::floats({2, 3}, {0, 1, 0, 0, 0, 1}));
+  CHECK(t.import(ops::eye_like, 9, {square}, {{"dtype", int64_t{7}}}) == Tensor::of<int64_t>({2, 3}, Index{1, 0, 0, 0, 1, 0}));
+  CHECK(t.message(ops::range, 11, {scalar(0.0f), scalar(1.0f), scalar(0.0f)}) == "the step is 0.");
+  CHECK(t.message(ops::range, 11, {scalar(0.0f), scalar(1e30f), scalar(1.0f)}).find("the limit is 1073741824.") != std::string::npos);
+  CHECK(t.message(ops::constant_of_shape, 9, {t.constant(Tensor::int64s({1 << 20, 1 << 20}))}) ==
+        "shape [1048576,1048576] has more than 1073741824 elements.");
+  CHECK(t.message(ops::eye_like, 9, {x}) == "the input is f32[2,3,4], it must have 2 dimensions.");
+}
+
+TEST_CASE("depth to space, space to depth") {
+  Bench t;
+  const int64_t n = 2, c = 3, h = 2, w = 4, s = 2;
+  Tensor x = counting({n, c * s * s, h, w});
+  Tensor dcr = build({n, c, h * s, w * s}, [&](const Index& at) {
+    return element(x, {at[0], (at[2] % s * s + at[3] % s) * c + at[1], at[2] / s, at[3] / s});
+  });
+  Tensor crd = build({n, c, h * s, w * s}, [&](const Index& at) {
+    return element(x, {at[0], at[1] * s * s + at[2] % s * s + at[3] % s, at[2] / s, at[3] / s});
+  });
+  CHECK(t.import(ops::depth_to_space, 13, {t.constant(x)}, {{"blocksize", s}}) == dcr);
+  CHECK(t.import(ops::depth_to_space, 13, {t.constant(x)}, {{"blocksize", s}, {"mode", std::string("CRD")}}) == crd);
+  CHECK(t.import(ops::space_to_depth, 13, {t.constant(dcr)}, {{"blocksize", s}}) == x);
+  CHECK(t.message(ops::space_to_depth, 13, {t.constant(x)}, {{"blocksize", int64_t{3}}}) ==
+        "blocksize 3 does not divide height and width of i32[2,12,2,4].");
+  CHECK(t.message(ops::depth_to_space, 13, {t.constant(x)}, {{"blocksize", int64_t{5}}}) ==
+        "blocksize 5 does not divide the channels of i32[2,12,2,4] twice.");
 }
