@@ -54,7 +54,7 @@ std::vector<std::string> included_paths(const EmbeddedHeader& header) {
 
 /// The header that defines functor nn::fn::`name`.
 std::string functor_header(const std::string& name) {
-  const std::string definition = fmt::format("\nstruct {} {{", name);
+  const std::string definition = fmt::format("\nstruct {} ", name);
   for (const EmbeddedHeader& h : embedded_headers())
     if (h.text.find(definition) != std::string_view::npos) return std::string(h.path);
   KILN_CHECK(false, fmt::format("functor {} is not part of kiln", name));

@@ -118,7 +118,6 @@ Status lower_conv2d(const Graph& graph, const Node& node, Lowering& lowering) {
 
 /// ONNX Conv: x [N,C,...], w [O,C/groups,...], bias [O].
 ImportResult import_conv(const OnnxNode& node, GraphBuilder& b) {
-  if (!node.has(0) || !node.has(1)) return bad_node("Conv needs an input and weights.");
   const Shape x = b.shape(node.inputs[0]), w = b.shape(node.inputs[1]);
   if (Status s = check_spatial(x, "the input"); !s) return std::move(s).diagnostic();
   if (w.size() != x.size())
@@ -156,7 +155,7 @@ namespace ops {
 const OpDef conv2d = {
     .name = "conv2d",
     .summary = "convolution in one or two dimensions",
-    .onnx = {.type = "Conv", .attrs = kConvAttrs},
+    .onnx = {.type = "Conv", .attrs = kConvAttrs, .min_inputs = 2, .max_inputs = 3},
     .traits = kFusesActivation,
     .infer = infer_conv2d,
     .import = import_conv,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of matrices. Core dense: x [...,K] with w [N,K], an optional bias [N] and a fused activation. Core matmul: NumPy's
 // product of two operands of at least two dimensions. ONNX Gemm and MatMul become dense where the second operand is constant.
-#include <algorithm>
+#include <utility>
 
-#include "compiler/ops/op_util.h"
+#include "compiler/ops/elementwise.h"
 #include "nn/ref/dense.h"
 
 namespace kiln {
@@ -117,7 +117,6 @@ int64_t macs_matmul(const OpArgs& args) { return args.outputs[0]->elements() * a
 
 /// ONNX MatMul; vectors count as matrices of one row (left) or one column (right), which the result loses again.
 ImportResult import_matmul(const OnnxNode& node, GraphBuilder& b) {
-  if (!node.has(0) || !node.has(1)) return bad_node("MatMul needs two operands.");
   const Shape left = b.shape(node.inputs[0]), right = b.shape(node.inputs[1]);
   if (left.empty() || right.empty()) return bad_node(fmt::format("operands {} and {} must not be scalars.", to_string(left), to_string(right)));
   Result<ValueId> x = left.size() == 1 ? reshape(b, node.inputs[0], {1, left[0]}) : node.inputs[0];
@@ -145,9 +144,73 @@ ImportResult import_matmul(const OnnxNode& node, GraphBuilder& b) {
   return one(reshape(b, *y, shape));
 }
 
+// ---- Gemm: y = alpha * a * b + beta * c
+
+/// v * factor, or v itself when the factor is 1.
+Result<ValueId> scaled(GraphBuilder& b, ValueId v, double factor) {
+  if (factor == 1) return v;
+  return b.add(ops::mul, {v, b.add_constant(scalar(b.type(v).dtype, factor))});
+}
+
+/// `c` as the bias of a layer of n features, or kNoValue when it differs between rows or must be repeated at run time.
+Result<ValueId> as_bias(GraphBuilder& b, ValueId c, int64_t n) {
+  const Shape shape = b.shape(c);
+  if (element_count(shape) == n && (shape.empty() || shape.back() == n)) return reshape(b, c, {n});
+  if (element_count(shape) != 1 || !b.constant(c)) return kNoValue;
+  Result<ValueId> flat = reshape(b, c, {1});
+  if (!flat) return flat;
+  return b.add(ops::add, {*flat, b.add_constant(Tensor({b.type(c).dtype, {n}, {}}))});
+}
+
+Status check_gemm(const OnnxNode& node, GraphBuilder& b, bool trans_a, bool trans_b) {
+  const TensorType &a = b.type(node.inputs[0]), &w = b.type(node.inputs[1]);
+  if (a.rank() != 2 || w.rank() != 2) return bad_node(fmt::format("operands {} and {} must have 2 dimensions.", to_string(a), to_string(w)));
+  if (int64_t k_a = a.shape[trans_a ? 0 : 1], k_b = w.shape[trans_b ? 1 : 0]; k_a != k_b)
+    return bad_node(fmt::format("operands {} (transA {}) and {} (transB {}) do not match: {} and {} terms.", to_string(a), int{trans_a},
+                                to_string(w), int{trans_b}, k_a, k_b));
+  if (!node.has(2)) return Done{};
+  Shape y = {a.shape[trans_a ? 1 : 0], w.shape[trans_b ? 0 : 1]};
+  std::optional<Shape> sum = broadcast(b.shape(node.inputs[2]), y);
+  if (sum != y) return bad_node(fmt::format("operand C is {}, it does not broadcast to {}.", to_string(b.type(node.inputs[2])), to_string(y)));
+  return Done{};
+}
+
+ImportResult import_gemm(const OnnxNode& node, GraphBuilder& b) {
+  bool trans_a = node.attrs.i("transA") != 0, trans_b = node.attrs.i("transB") != 0;
+  if (Status s = check_gemm(node, b, trans_a, trans_b); !s) return std::move(s).diagnostic();
+  double alpha = node.attrs.f("alpha", 1), beta = node.attrs.f("beta", 1);
+  bool layer = trans_b || b.constant(node.inputs[1]);
+  Result<ValueId> x = trans_a ? transpose(b, node.inputs[0], {1, 0}) : node.inputs[0];
+  if (!x) return std::move(x).diagnostic();
+  Result<ValueId> w = layer && !trans_b ? transpose(b, node.inputs[1], {1, 0}) : node.inputs[1];
+  if (w && b.constant(*w)) w = scaled(b, *w, std::exchange(alpha, 1));
+  if (!w) return std::move(w).diagnostic();
+  Result<ValueId> c = kNoValue;
+  if (node.has(2) && beta != 0) c = scaled(b, node.inputs[2], beta);
+  if (!c) return std::move(c).diagnostic();
+
+  Result<ValueId> bias = kNoValue;
+  if (layer && alpha == 1 && *c != kNoValue) bias = as_bias(b, *c, b.shape(*w)[0]);
+  if (!bias) return std::move(bias).diagnostic();
+  std::vector<ValueId> operands = {*x, *w};
+  if (*bias != kNoValue) operands.push_back(*bias);
+  Result<ValueId> y = b.add(layer ? ops::dense : ops::matmul, operands);
+  if (y) y = scaled(b, *y, alpha);
+  if (y && *c != kNoValue && *bias == kNoValue) y = b.add(ops::add, {*y, *c});
+  return one(std::move(y));
+}
+
+constexpr AttrSpec kGemmAttrs[] = {
+    {"alpha", AttrKind::real}, {"beta", AttrKind::real}, {"transA", AttrKind::integer}, {"transB", AttrKind::integer}};
+
 }  // namespace
 
 namespace ops {
+const OpDef gemm = {
+    .summary = "alpha * a * b + beta * c",
+    .onnx = {.type = "Gemm", .attrs = kGemmAttrs, .min_inputs = 2, .max_inputs = 3},
+    .import = import_gemm,
+};
 const OpDef dense = {
     .name = "dense",
     .summary = "fully connected layer: x * w^T + bias",
@@ -160,7 +223,7 @@ const OpDef dense = {
 const OpDef matmul = {
     .name = "matmul",
     .summary = "product of matrices, batched and broadcast",
-    .onnx = {.type = "MatMul", .attrs = {}},
+    .onnx = {.type = "MatMul", .attrs = {}, .min_inputs = 2, .max_inputs = 2},
     .infer = infer_matmul,
     .import = import_matmul,
     .eval = eval_matmul,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pools over images [N,H,W,C]: core max_pool2d and average_pool2d with attributes kernel [h,w], strides, pads, dilations,
 // ceil_mode (spatial.h) and, for averages, count_include_pad. A maximum with NaN in its window is unspecified, as in ONNX Runtime.
+#include <algorithm>
+
 #include "compiler/ops/spatial.h"
 #include "nn/ref/pool2d.h"
 
@@ -25,8 +27,10 @@ InferResult infer_pool(const OpArgs& args) {
 }
 
 InferResult infer_average_pool(const OpArgs& args) {
+  InferResult types = infer_pool(args);
+  if (!types) return types;
   if (Status s = check_floats(args); !s) return std::move(s).diagnostic();
-  return infer_pool(args);
+  return types;
 }
 
 Pool2d pool_descriptor(const OpArgs& args) {
@@ -68,7 +72,6 @@ Status lower_pool(const Graph& graph, const Node& node, Lowering& lowering) {
 }
 
 ImportResult import_pool(const OnnxNode& node, GraphBuilder& b, const OpDef& op) {
-  if (!node.has(0)) return bad_node(fmt::format("{} needs an input.", node.type));
   const Shape x = b.shape(node.inputs[0]);
   if (!node.attrs.has("kernel_shape")) return bad_node("attribute 'kernel_shape' is missing.");
   Result<Window> window = onnx_window(node, x, node.attrs.ints("kernel_shape"));
@@ -113,7 +116,7 @@ namespace ops {
 const OpDef max_pool2d = {
     .name = "max_pool2d",
     .summary = "maximum over windows, in one or two dimensions",
-    .onnx = {.type = "MaxPool", .attrs = kMaxPoolAttrs},
+    .onnx = {.type = "MaxPool", .attrs = kMaxPoolAttrs, .max_inputs = 1},
     .infer = infer_pool,
     .import = import_max_pool,
     .eval = eval_max_pool,
@@ -122,7 +125,7 @@ const OpDef max_pool2d = {
 const OpDef average_pool2d = {
     .name = "average_pool2d",
     .summary = "average over windows, in one or two dimensions",
-    .onnx = {.type = "AveragePool", .attrs = kAveragePoolAttrs},
+    .onnx = {.type = "AveragePool", .attrs = kAveragePoolAttrs, .max_inputs = 1},
     .infer = infer_average_pool,
     .import = import_average_pool,
     .eval = eval_average_pool,

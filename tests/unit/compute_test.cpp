@@ -3,6 +3,7 @@
 // on [N,C,...]. Nodes are imported with constant operands, so that the graph builder evaluates them through the reference kernels.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -11,6 +12,7 @@
 
 #include "compiler/ir/builder.h"
 #include "compiler/ir/graph.h"
+#include "compiler/ops/evaluate.h"
 #include "compiler/ops/ops.h"
 
 namespace kiln {
@@ -247,7 +249,6 @@ TEST_CASE("pools agree with their definition") {
 TEST_CASE("windows that do not fit are refused with both numbers") {
   Tensor x({DType::f32, {1, 4, 5, 5}, {}}), w({DType::f32, {6, 4, 3, 3}, {}});
   CHECK(failure("Conv", {x, w}) == "no error");
-  CHECK(failure("Conv", {x}) == "Conv needs an input and weights.");
   CHECK(failure("Conv", {x, w}, {{"group", int64_t{2}}}) == "the input has 4 channels, the weights [6,4,3,3] with 'group' 2 need 8.");
   CHECK(failure("Conv", {x, w}, {{"kernel_shape", Ints{3, 2}}}) == "'kernel_shape' is [3,2], the weights are [6,4,3,3].");
   CHECK(failure("Conv", {x, w}, {{"strides", Ints{1}}}) == "'strides' has 1 entries, 2 are needed.");
@@ -317,6 +318,201 @@ TEST_CASE("matmul follows numpy") {
   CHECK(failure("MatMul", {random.tensor({2, 2, 3}), random.tensor({3, 3, 5})}) ==
         "the leading dimensions of [2,2,3] and [3,3,5] do not broadcast.");
   CHECK(failure("MatMul", {random.tensor({}), random.tensor({3})}) == "operands [] and [3] must not be scalars.");
+}
+
+TEST_CASE("gemm agrees with its definition") {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
+    Random random(seed + 2000);
+    int64_t m = random.between(1, 4), n = random.between(1, 4), k = random.between(1, 5);
+    bool trans_a = random.flip(), trans_b = random.flip();
+    float alpha = random.flip() ? 1.0f : 0.5f, beta = random.flip() ? 1.0f : -2.0f;
+    const std::optional<Shape> c_shapes[] = {std::nullopt, Shape{}, Shape{1}, Shape{n}, Shape{1, n}, Shape{m, 1}, Shape{m, n}, Shape{1, 1}};
+    const std::optional<Shape>& c_shape = c_shapes[random.between(0, 7)];
+    Tensor a = random.tensor(trans_a ? Shape{k, m} : Shape{m, k}), b = random.tensor(trans_b ? Shape{n, k} : Shape{k, n});
+    std::optional<Tensor> c;
+    if (c_shape) c = random.tensor(*c_shape);
+    CAPTURE(seed, m, n, k, trans_a, trans_b, alpha, beta);
+    Doubles want;
+    for_each_index({m, n}, [&](const Ints& at) {
+      double sum = 0;
+      for (int64_t i = 0; i < k; ++i)
+        sum += element(a, trans_a ? Ints{i, at[0]} : Ints{at[0], i}) * element(b, trans_b ? Ints{at[1], i} : Ints{i, at[1]});
+      double offset = 0;
+      if (c) {
+        Ints from;
+        for (size_t i = 2 - c_shape->size(); i < 2; ++i) from.push_back((*c_shape)[i + c_shape->size() - 2] == 1 ? 0 : at[i]);
+        offset = element(*c, from);
+      }
+      want.push_back(alpha * sum + beta * offset);
+    });
+    Attrs attrs{{"alpha", double{alpha}}, {"beta", double{beta}}, {"transA", int64_t{trans_a}}, {"transB", int64_t{trans_b}}};
+    Result<Tensor> y = run("Gemm", {a, b, c}, attrs);
+    REQUIRE(y.ok());
+    check_close(*y, {m, n}, want);
+  }
+  Tensor t({DType::f32, {2, 3}, {}});
+  CHECK(failure("Gemm", {t, t}) == "operands f32[2,3] (transA 0) and f32[2,3] (transB 0) do not match: 3 and 2 terms.");
+  CHECK(failure("Gemm", {t, t, t}, {{"transB", int64_t{1}}}) == "operand C is f32[2,3], it does not broadcast to [2,2].");
+  CHECK(failure("Gemm", {t, Tensor({DType::f32, {3}, {}})}) == "operands f32[2,3] and f32[3] must have 2 dimensions.");
+}
+
+TEST_CASE("gemm with operands known at run time only computes the same") {
+  Random random(5);
+  Tensor a = random.tensor({3, 4}), b = random.tensor({4, 2}), c = random.tensor({3, 2});
+  Graph graph;
+  GraphBuilder builder(graph, {"node"});
+  std::vector<ValueId> inputs = {graph.add_input("a", a.type), graph.add_input("b", b.type), graph.add_input("c", c.type)};
+  OnnxNode node{.domain = "", .type = "Gemm", .name = "node", .opset = 17, .attrs = {{"alpha", 0.5}, {"beta", 2.0}},
+                .inputs = inputs, .output_count = 1, .output_used = {true}};
+  Result<std::vector<ValueId>> y = ops::gemm.import(node, builder);
+  REQUIRE(y.ok());
+  graph.add_output(y->front());
+  Result<std::vector<Tensor>> got = evaluate(graph, {a, b, c});
+  REQUIRE(got.ok());
+  Result<Tensor> want = run("Gemm", {a, b, c}, node.attrs);
+  REQUIRE(want.ok());
+  check_close(got->front(), {3, 2}, want->to_doubles());
+}
+
+TEST_CASE("batch normalization agrees with its definition") {
+  Random random(3);
+  for (const Shape& shape : {Shape{2, 3}, Shape{2, 3, 4}, Shape{1, 3, 2, 5}, Shape{2, 1, 3, 3}}) {
+    int64_t channels = shape[1];
+    Tensor x = random.tensor(shape), scale = random.tensor({channels}), bias = random.tensor({channels}), mean = random.tensor({channels});
+    Tensor variance = random.tensor({channels});
+    for (float& v : variance.as<float>()) v = std::abs(v);
+    Doubles want;
+    for_each_index(shape, [&](const Ints& at) {
+      Ints c = {at[1]};
+      want.push_back((element(x, at) - element(mean, c)) / std::sqrt(element(variance, c) + 0.01) * element(scale, c) + element(bias, c));
+    });
+    Result<Tensor> y = run("BatchNormalization", {x, scale, bias, mean, variance}, {{"epsilon", 0.01}});
+    REQUIRE(y.ok());
+    check_close(*y, shape, want);
+  }
+  Tensor x({DType::f32, {1, 3, 2}, {}}), three({DType::f32, {3}, {}}), two({DType::f32, {2}, {}});
+  CHECK(failure("BatchNormalization", {x, three, three, two, three}) == "input 'input_mean' is f32[2], the input has 3 channels.");
+  CHECK(failure("BatchNormalization", {x, three, three, three, three}, {{"training_mode", int64_t{1}}}) ==
+        "'training_mode' is 1: kiln runs models, it does not train them.");
+  CHECK(failure("BatchNormalization", {x, three, three, three, three}, {{"spatial", int64_t{0}}}, 7) ==
+        "'spatial' is 0: one normalization per pixel is not supported.");
+}
+
+struct Reduction {
+  std::string type;
+  std::function<double(const Doubles&)> of;
+};
+
+double sum_of(const Doubles& v, const std::function<double(double)>& f) {
+  double sum = 0;
+  for (double x : v) sum += f(x);
+  return sum;
+}
+
+const Reduction kReductions[] = {
+    {"ReduceSum", [](const Doubles& v) { return sum_of(v, [](double x) { return x; }); }},
+    {"ReduceMean", [](const Doubles& v) { return sum_of(v, [](double x) { return x; }) / static_cast<double>(v.size()); }},
+    {"ReduceMax", [](const Doubles& v) { return *std::max_element(v.begin(), v.end()); }},
+    {"ReduceMin", [](const Doubles& v) { return *std::min_element(v.begin(), v.end()); }},
+    {"ReduceProd", [](const Doubles& v) { return std::accumulate(v.begin(), v.end(), 1.0, std::multiplies<>()); }},
+    {"ReduceL1", [](const Doubles& v) { return sum_of(v, [](double x) { return std::abs(x); }); }},
+    {"ReduceSumSquare", [](const Doubles& v) { return sum_of(v, [](double x) { return x * x; }); }},
+};
+
+TEST_CASE("reductions agree with their definition") {
+  for (uint32_t seed = 0; seed < 400; ++seed) {
+    Random random(seed + 3000);
+    const Reduction& reduction = kReductions[seed % std::size(kReductions)];
+    Shape shape(static_cast<size_t>(random.between(0, 5)));
+    for (int64_t& dim : shape) dim = random.between(1, 4);
+    Ints axes;
+    std::vector<bool> reduced(shape.size(), false);
+    for (size_t i = 0; i < shape.size(); ++i)
+      if (random.flip()) axes.push_back(static_cast<int64_t>(i) - (random.flip() ? static_cast<int64_t>(shape.size()) : 0)), reduced[i] = true;
+    if (random.flip()) std::reverse(axes.begin(), axes.end());
+    bool keep = random.flip(), none = axes.empty(), noop = none && random.flip();
+    if (none) reduced.assign(shape.size(), !noop);
+    int64_t opset = random.flip() ? 11 : 18;
+    Tensor x = random.tensor(shape);
+    CAPTURE(seed, reduction.type, shape, axes, keep, noop, opset);
+    Attrs attrs{{"keepdims", int64_t{keep}}, {"noop_with_empty_axes", int64_t{noop}}};
+    std::vector<std::optional<Tensor>> inputs = {x};
+    if (opset == 18) inputs.push_back(Tensor::int64s(axes));
+    else if (!none) attrs.set("axes", axes);
+    Result<Tensor> y = run(reduction.type, inputs, attrs, opset);
+    REQUIRE(y.ok());
+
+    Shape kept = shape, out;
+    for (size_t i = 0; i < shape.size(); ++i) {
+      if (reduced[i]) kept[i] = 1;
+      if (!reduced[i] || keep) out.push_back(kept[i]);
+    }
+    Doubles want;
+    for_each_index(kept, [&](const Ints& at) {
+      Doubles values;
+      Ints inner = shape;
+      for (size_t i = 0; i < shape.size(); ++i)
+        if (!reduced[i]) inner[i] = 1;
+      for_each_index(inner, [&](const Ints& step) {
+        Ints from = at;
+        for (size_t i = 0; i < shape.size(); ++i) from[i] += step[i];
+        values.push_back(element(x, from));
+      });
+      want.push_back(reduction.of(values));
+    });
+    check_close(*y, out, want);
+  }
+}
+
+TEST_CASE("reductions of integers, of nothing, and their errors") {
+  Tensor ints = Tensor::of<int32_t>({2, 3}, std::vector<int32_t>{7, -8, 3, 2147483647, 1, 5});
+  CHECK(run("ReduceSum", {ints, Tensor::int64s({1})})->to_doubles() == Doubles{2, -2147483643});  // wraps around
+  CHECK(run("ReduceMax", {ints}, {{"axes", Ints{0}}})->to_doubles() == Doubles{2147483647, 1, 5});
+  Tensor bytes = Tensor::of<uint8_t>({4}, std::vector<uint8_t>{3, 200, 9, 1});
+  CHECK(run("ReduceMin", {bytes})->to_doubles() == Doubles{1});
+  CHECK(run("ReduceMax", {bytes})->to_doubles() == Doubles{200});
+  Tensor empty({DType::f32, {2, 0}, {}});
+  CHECK(run("ReduceSum", {empty, Tensor::int64s({1})})->to_doubles() == Doubles{0, 0});
+  CHECK(run("ReduceProd", {empty, Tensor::int64s({1})})->to_doubles() == Doubles{1, 1});
+  CHECK(run("ReduceMax", {empty, Tensor::int64s({1})})->to_doubles()[0] == -std::numeric_limits<double>::infinity());
+  CHECK(failure("ReduceMean", {Tensor({DType::i32, {0}, {}})}) == "the mean of 0 integers is undefined, the input is i32[0].");
+  CHECK(failure("ReduceSum", {ints, Tensor::int64s({2})}) == "axis 2 is outside the 2 dimensions.");
+  CHECK(failure("ReduceSum", {ints, Tensor::int64s({1, -1})}) == "axis 1 is given twice.");
+  // A long sum stays close: a million times 0.1.
+  Tensor many({DType::f32, {1000000}, {}});
+  for (float& v : many.as<float>()) v = 0.1f;
+  CHECK(run("ReduceSum", {many})->to_doubles()[0] == Approx(100000.0).epsilon(1e-5));
+  CHECK(run("ReduceMean", {many})->to_doubles()[0] == Approx(0.1).epsilon(1e-5));
+}
+
+TEST_CASE("global pools reduce the spatial dimensions") {
+  Random random(11);
+  for (const Shape& shape : {Shape{2, 3, 5}, Shape{1, 4, 3, 2}, Shape{1, 2, 2, 3, 2}}) {
+    Tensor x = random.tensor(shape);
+    Shape out = shape;
+    for (size_t i = 2; i < out.size(); ++i) out[i] = 1;
+    Doubles mean, top;
+    for_each_index({shape[0], shape[1]}, [&](const Ints& nc) {
+      Doubles values;
+      for_each_index(from(2, shape), [&](const Ints& at) { values.push_back(element(x, joined(nc, at))); });
+      mean.push_back(kReductions[1].of(values));
+      top.push_back(kReductions[2].of(values));
+    });
+    check_close(*run("GlobalAveragePool", {x}), out, mean);
+    check_close(*run("GlobalMaxPool", {x}), out, top);
+  }
+  CHECK(failure("GlobalMaxPool", {random.tensor({2, 3})}) == "the input [2,3] has no spatial dimensions.");
+}
+
+TEST_CASE("a permuted reduction is the permutation of the reduction") {
+  Attrs attrs{{"axes", Ints{0, 2}}};
+  TensorType x{DType::f32, {2, 3, 4}, {}};
+  const OpArgs args{ops::reduce_sum, attrs, {&x}, {nullptr}, {}};
+  Attrs permuted = attrs;
+  REQUIRE(ops::reduce_sum.permute(args, Ints{2, 0, 1}, permuted));
+  CHECK(permuted.ints("axes") == Ints{0, 1});
+  REQUIRE(ops::reduce_sum.permute(args, Ints{1, 2, 0}, permuted));
+  CHECK(permuted.ints("axes") == Ints{1, 2});
 }
 
 }  // namespace

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Instances of the kernels of layers and reductions, for freestanding_check.sh.
+#include "nn/ref/conv2d.h"
+#include "nn/ref/dense.h"
+#include "nn/ref/pool2d.h"
+#include "nn/ref/reduce.h"
+
+namespace {
+
+struct Image {
+  static constexpr int32_t batch = 1, in_h = 9, in_w = 9, in_c = 8, channels = 8, out_h = 5, out_w = 5, out_c = 8, kernel_h = 3, kernel_w = 3;
+  static constexpr int32_t stride_h = 2, stride_w = 2, dilation_h = 1, dilation_w = 1, pad_top = 1, pad_left = 1, groups = 1;
+  static constexpr int32_t padded_h = 11, padded_w = 11, count_include_pad = 1;
+  static constexpr float alpha = 0, beta = 6;
+};
+
+struct Product {
+  static constexpr int32_t rows = 3, in = 8, out = 8, rank = 1, m = 3, n = 4, k = 5;
+  static constexpr int32_t batch[] = {2}, a_strides[] = {15}, b_strides[] = {20};
+  static constexpr float alpha = 0.1f, beta = 0;
+};
+
+struct Rows {
+  static constexpr int32_t kept_rank = 1, reduced_rank = 1, kept[] = {8}, kept_strides[] = {1}, reduced[] = {7}, reduced_strides[] = {8};
+};
+
+struct Runs {
+  static constexpr int32_t kept_rank = 2, reduced_rank = 1, kept[] = {8, 3}, kept_strides[] = {210, 7}, reduced[] = {7}, reduced_strides[] = {1};
+};
+
+template <class T>
+void layers(const T* x, const T* w, const T* b, T* y) {
+  nn::ref::conv2d<nn::fn::clip>(Image{}, x, w, b, y);
+  nn::ref::depthwise2d<nn::fn::relu>(Image{}, x, w, b, y);
+  nn::ref::dense<nn::fn::leaky_relu>(Product{}, x, w, b, y);
+  nn::ref::matmul(Product{}, x, w, y);
+  nn::ref::average_pool2d(Image{}, x, y);
+}
+
+template <class T>
+void reductions(const T* x, T* y) {
+  nn::ref::max_pool2d(Image{}, x, y);
+  nn::ref::reduce<nn::fn::reduce_sum>(Rows{}, x, y);
+  nn::ref::reduce<nn::fn::reduce_mean>(Runs{}, x, y);
+  nn::ref::reduce<nn::fn::reduce_l1>(Rows{}, x, y);
+  nn::ref::reduce<nn::fn::reduce_sum_square>(Runs{}, x, y);
+  nn::ref::reduce<nn::fn::reduce_prod>(Rows{}, x, y);
+  nn::ref::reduce<nn::fn::reduce_max>(Runs{}, x, y);
+  nn::ref::reduce<nn::fn::reduce_min>(Rows{}, x, y);
+}
+
+}  // namespace
+
+template void layers(const float*, const float*, const float*, float*);
+template void layers(const double*, const double*, const double*, double*);
+template void reductions(const float*, float*);
+template void reductions(const double*, double*);
+template void reductions(const int8_t*, int8_t*);
+template void reductions(const uint8_t*, uint8_t*);
+template void reductions(const int32_t*, int32_t*);
+template void reductions(const uint32_t*, uint32_t*);
+template void reductions(const int64_t*, int64_t*);
