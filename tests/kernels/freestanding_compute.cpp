@@ -17,7 +17,7 @@ struct Image {
 struct Product {
   static constexpr int32_t rows = 3, in = 8, out = 8, rank = 1, m = 3, n = 4, k = 5;
   static constexpr int32_t batch[] = {2}, a_strides[] = {15}, b_strides[] = {20};
-  static constexpr float alpha = 0.1f, beta = 0;
+  static constexpr float alpha = 0.1f;
 };
 
 struct Rows {
@@ -27,6 +27,8 @@ struct Rows {
 struct Runs {
   static constexpr int32_t kept_rank = 2, reduced_rank = 1, kept[] = {8, 3}, kept_strides[] = {210, 7}, reduced[] = {7}, reduced_strides[] = {1};
 };
+
+}  // namespace
 
 template <class T>
 void layers(const T* x, const T* w, const T* b, T* y) {
@@ -48,8 +50,6 @@ void reductions(const T* x, T* y) {
   nn::ref::reduce<nn::fn::reduce_max>(Runs{}, x, y);
   nn::ref::reduce<nn::fn::reduce_min>(Rows{}, x, y);
 }
-
-}  // namespace
 
 template void layers(const float*, const float*, const float*, float*);
 template void layers(const double*, const double*, const double*, double*);
