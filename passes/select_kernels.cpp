@@ -36,7 +36,7 @@ void pack_constants(Program& program, KernelCall& call, const KernelContext& con
 Status select_kernels(Program& program, const KernelOptions& options, PassContext& context) {
   for (size_t i = 0; i < program.steps.size(); ++i) {
     KernelCall& call = program.steps[i].call;
-    KernelContext kernel_context{call, context.target};
+    KernelContext kernel_context{call, program, context.target};
     for (const KernelRow& row : kernel_catalogue()) {
       if (row.family != call.family) continue;
       std::optional<std::string> why_not = refusal(row, program, kernel_context, options);

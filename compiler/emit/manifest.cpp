@@ -85,7 +85,7 @@ std::string write_cmake(const BundleContext& c) {
   out.linef("add_library({0} STATIC {0}.cpp{1})", c.name, c.constants.empty() ? "" : fmt::format(" {}_weights.cpp", c.name));
   out.linef("target_include_directories({} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})", c.name);
   out.linef("target_compile_features({} PUBLIC cxx_std_17)", c.name);
-  out.linef("target_compile_options({} PRIVATE -O2 -fno-exceptions -fno-rtti{}{})", c.name, c.target.compile_flags.empty() ? "" : " ",
+  out.linef("target_compile_options({} PRIVATE -fno-exceptions -fno-rtti{}{})", c.name, c.target.compile_flags.empty() ? "" : " ",
             fmt::join(c.target.compile_flags, " "));
   if (!c.options.vectors.empty()) {
     out.line("if(CMAKE_SOURCE_DIR STREQUAL CMAKE_CURRENT_SOURCE_DIR)");

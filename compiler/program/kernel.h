@@ -16,10 +16,12 @@
 namespace kiln {
 
 struct KernelCall;
+class Program;
 
 /// What a row's rules look at.
 struct KernelContext {
   const KernelCall& call;
+  const Program& program;  ///< the call's tensors
   const Target& target;
 };
 

@@ -12,4 +12,13 @@ inline int64_t no_scratch(const KernelContext&) { return 0; }
 inline constexpr void (*as_lowered)(const KernelContext&, std::vector<std::optional<Tensor>>&) = nullptr;
 inline constexpr Tuning (*untuned)(const KernelContext&) = nullptr;
 
+// simd_rules.cpp
+std::optional<std::string> refuse_simd_conv2d(const KernelContext& context);
+std::optional<std::string> refuse_simd_dense(const KernelContext& context);
+std::optional<std::string> refuse_simd_window(const KernelContext& context);
+Tuning tune_simd_tile(const KernelContext& context);
+Tuning tune_simd_window(const KernelContext& context);
+/// Weights (operand 1) and bias (operand 2) in blocks of lanes * vectors channels.
+void pack_simd_blocks(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+
 }  // namespace kiln::rules

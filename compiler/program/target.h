@@ -21,7 +21,7 @@ struct Target {
   int32_t vector_bytes = 0;           ///< width of a SIMD register, 0 without kSimdF32
   int32_t vector_registers = 16;
   int32_t arena_align = 16;           ///< alignment of the arena and of every buffer in it
-  std::vector<std::string> compile_flags;  ///< what the bundle's own CMakeLists.txt and `run` add, such as "-mavx2"
+  std::vector<std::string> compile_flags;  ///< what the bundle's own CMakeLists.txt and `run` add, such as "-O3" or "-mavx2"
 };
 
 }  // namespace kiln
