@@ -17,7 +17,8 @@ struct ResizePlan {
   std::string mode, coordinates, nearest;
 };
 
-/// Position in a dimension of `in` elements of output index `i`: the formulas of the ONNX specification of Resize.
+/// Position in a dimension of `in` elements of output index `i`: the formulas of the ONNX specification of Resize. Where `out` is not
+/// in * scale exactly, align_corners goes by `out`, as ONNX Runtime does; the tests that come with ONNX go by the fraction.
 float source_position(const std::string& coordinates, int64_t i, float scale, int64_t in, int64_t out) {
   auto x = static_cast<float>(i), in_length = static_cast<float>(in), out_length = static_cast<float>(out);
   if (coordinates == "asymmetric") return x / scale;
