@@ -144,12 +144,10 @@ std::string write_source(const BundleContext& c) {
   out.raw(kPreamble);
   out.line();
   out.linef("namespace {} {{", c.name);
-  out.line("namespace {");
   out.line();
   out.raw(kAt);
   out.line();
   for (size_t i = 0; i < p.steps.size(); ++i) write_layer(out, c, i);
-  out.line("}  // namespace");
   out.linef("}}  // namespace {}", c.name);
   out.line();
   out.line("extern \"C\" {");

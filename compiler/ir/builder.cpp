@@ -28,6 +28,13 @@ Result<std::vector<Tensor>> fold(const OpArgs& args) {
   return args.op.eval(args);
 }
 
+std::string GraphBuilder::folded_name(ValueId from, std::string_view otherwise) {
+  if (from == kNoValue || !graph_.value(from).users.empty() || graph_.is_output(from)) return std::string(otherwise);
+  std::string name = graph_.value(from).name;
+  graph_.set_name(from, name + "_was");
+  return name;
+}
+
 Result<std::vector<ValueId>> GraphBuilder::add_multi(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs) {
   OpArgs args{op, attrs, {}, {}, {}};
   bool all_constant = true;
@@ -46,7 +53,7 @@ Result<std::vector<ValueId>> GraphBuilder::add_multi(const OpDef& op, std::vecto
     Result<std::vector<Tensor>> tensors = fold(args);
     if (!tensors) return std::move(tensors).diagnostic();
     std::vector<ValueId> out;
-    for (Tensor& tensor : *tensors) out.push_back(graph_.add_constant(std::string(name), std::move(tensor)));
+    for (Tensor& tensor : *tensors) out.push_back(graph_.add_constant(folded_name(inputs.front(), name), std::move(tensor)));
     return out;
   }
   return graph_.node(graph_.add_node(op, std::move(inputs), std::move(attrs), std::move(*types), origin_, name, before_)).outputs;

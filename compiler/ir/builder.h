@@ -41,6 +41,9 @@ class GraphBuilder {
   ValueId add_constant(Tensor tensor, std::string_view name = {});
 
  private:
+  /// A constant computed from another that nothing else uses keeps that one's name: weights stay recognisable.
+  std::string folded_name(ValueId from, std::string_view otherwise);
+
   Graph& graph_;
   std::vector<std::string> origin_;
   NodeId before_;

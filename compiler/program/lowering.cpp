@@ -36,7 +36,7 @@ TensorId Lowering::tensor(ValueId id) {
   if (slot < 0) {
     const Value& v = graph_.value(id);
     ProgramTensor t;
-    t.name = c_identifier(v.name);
+    t.name = c_identifier(v.onnx ? v.onnx->name : v.name);
     t.type = v.type;
     t.constant = v.constant;
     t.onnx = v.onnx;
