@@ -194,6 +194,7 @@ Result<std::vector<std::pair<std::string, NpyArray>>> read_npz(std::string_view 
   }
   zip_error_fini(&problem);
   zip_int64_t count = zip_get_num_entries(archive.get(), 0);
+  if (count < 1) return bad("the archive holds no arrays.");
   if (count > kMaxMembers) return bad(fmt::format("the archive has {} members, the limit is {}.", count, kMaxMembers));
   std::vector<std::pair<std::string, NpyArray>> out;
   uint64_t total = 0;
