@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// kiln diff: emitted code and ONNX Runtime on the same inputs.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "compiler/driver/cli.h"
+#include "compiler/driver/diff_report.h"
+#include "compiler/driver/host_runner.h"
+#include "compiler/driver/input_sets.h"
+#include "compiler/driver/layer_diff.h"
+#include "compiler/driver/pipeline.h"
+#include "compiler/frontend/model_edit.h"
+#include "compiler/reference/onnxruntime.h"
+
+namespace kiln {
+namespace {
+
+constexpr const char* kOrt = "ONNX Runtime";
+
+struct Options {
+  CommonOptions common;
+  std::filesystem::path inputs;
+  int random = 0;
+  uint64_t seed = 1;
+  ComparisonRule rule;
+  bool layers = false, optimize_ort = false, sanitize = false;
+  uint32_t timed_runs = 0;
+  std::string json;
+};
+
+using NamedTensors = std::map<std::string, Tensor>;
+
+/// Stored test sets beside the model are better than random numbers, so they are taken when nothing else is asked for.
+Result<std::vector<InputSet>> choose_inputs(const Options& options, const Program& program) {
+  if (!options.inputs.empty()) return load_input_sets(options.inputs, program);
+  std::error_code ec;
+  std::filesystem::path folder = options.common.model.parent_path();
+  if (options.random == 0 && std::filesystem::is_directory(folder / "test_data_set_0", ec)) return load_input_sets(folder.empty() ? "." : folder, program);
+  return random_input_sets(program, options.random ? options.random : 3, options.seed);
+}
+
+std::vector<std::vector<Tensor>> tensors_of(const std::vector<InputSet>& sets) {
+  std::vector<std::vector<Tensor>> tensors;
+  for (const InputSet& set : sets) tensors.push_back(set.inputs);
+  return tensors;
+}
+
+/// The set's tensors in the order of the session. An input that kiln left out is read by no node; it gets zeros.
+std::vector<Tensor> feed_for(const OrtSession& session, const Program& program, const InputSet& set) {
+  std::vector<Tensor> feed;
+  for (const OrtTensorInfo& info : session.inputs()) {
+    auto io = std::find_if(program.inputs.begin(), program.inputs.end(), [&](const IoTensor& i) { return i.name == info.name; });
+    if (io != program.inputs.end()) {
+      feed.push_back(set.inputs[static_cast<size_t>(io - program.inputs.begin())]);
+      continue;
+    }
+    Shape shape = info.dims;
+    std::replace(shape.begin(), shape.end(), int64_t{-1}, int64_t{1});
+    feed.emplace_back(TensorType{info.dtype, std::move(shape), {}});
+  }
+  return feed;
+}
+
+Result<NamedTensors> run_ort(OrtSession& session, const Program& program, const InputSet& set) {
+  Result<std::vector<Tensor>> results = session.run(feed_for(session, program, set));
+  if (!results) return std::move(results).diagnostic();
+  NamedTensors named;
+  for (size_t i = 0; i < results->size(); ++i) named.insert_or_assign(session.outputs()[i].name, std::move((*results)[i]));
+  return named;
+}
+
+/// Compares the outputs of one set with one reference.
+Status compare_outputs(const Program& program, const std::vector<Tensor>& outputs, const NamedTensors& reference, const char* reference_name,
+                       const InputSet& set, DiffReport& report) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const IoTensor& io = program.outputs[i];
+    auto expected = reference.find(io.name);
+    if (expected == reference.end()) continue;
+    const TensorType& type = outputs[i].type;
+    if (expected->second.type.dtype != type.dtype || expected->second.type.shape != type.shape)
+      return error(DiagId::results_differ, fmt::format("output '{}' is {}, {} has {} in {}.", io.name, to_string(type), reference_name,
+                                                       to_string(expected->second.type), set.name));
+    ComparisonRule rule = report.rule;
+    if (type.quant && element_bytes(type.dtype) == 1) rule.steps = 1;  // how a quantized element that lies between two steps is rounded
+    report.outputs.push_back({io.name, reference_name, set.name, type, compare(outputs[i], expected->second, rule)});
+  }
+  return Done{};
+}
+
+/// Everything that one run of `diff` holds.
+struct Session {
+  const Options& options;
+  const Terminal& terminal;
+  const Compiled& compiled;
+  std::vector<InputSet> sets;
+  DiffReport report;
+
+  Result<OrtSession> open_ort(OnnxRuntime& ort) const;
+  Result<HostResult> run_emitted() const;
+  Status compare_all(OrtSession& ort, const HostResult& emitted);
+  Status time_ort(OnnxRuntime& ort);
+};
+
+Result<OrtSession> Session::open_ort(OnnxRuntime& ort) const {
+  std::vector<std::string> names = options.layers ? layer_tensors(compiled.program) : std::vector<std::string>{};
+  Result<std::string> model = model_with_outputs(options.common.model, names);
+  if (!model) return std::move(model).diagnostic();
+  return ort.open(*model, options.optimize_ort ? OrtOptimization::all : OrtOptimization::none);
+}
+
+Result<HostResult> Session::run_emitted() const {
+  const Program& program = compiled.program;
+  terminal.show_progress("building the emitted code ...");
+  Result<HostProgram> host = HostProgram::build(program, compiled.target, emit_bundle(program, compiled.target, compiled.info, {}),
+                                                {.compiler = {}, .sanitize = options.sanitize, .traced = options.layers});
+  if (!host) return std::move(host).diagnostic();
+  terminal.say(host->commands());
+  terminal.show_progress("running the emitted code ...");
+  HostRunOptions run;
+  run.traced_sets = options.layers ? 1 : 0;
+  run.timed_runs = options.timed_runs;
+  return host->run(tensors_of(sets), run);
+}
+
+Status Session::compare_all(OrtSession& ort, const HostResult& emitted) {
+  const Program& program = compiled.program;
+  for (size_t i = 0; i < sets.size(); ++i) {
+    terminal.show_progress(fmt::format("running ONNX Runtime, input set {} of {} ...", i + 1, sets.size()));
+    Result<NamedTensors> reference = run_ort(ort, program, sets[i]);
+    if (!reference) return std::move(reference).diagnostic();
+    if (Status s = compare_outputs(program, emitted.outputs[i], *reference, kOrt, sets[i], report); !s) return s;
+    NamedTensors stored;
+    for (const NamedTensor& t : sets[i].expected) stored.insert_or_assign(t.name, t.tensor);
+    if (Status s = compare_outputs(program, emitted.outputs[i], stored, "stored", sets[i], report); !s) return s;
+    if (i > 0 || !options.layers) continue;
+    for (size_t k = 0; k < program.inputs.size(); ++k) reference->insert_or_assign(program.inputs[k].name, sets[i].inputs[k]);
+    report.layers = compare_layers(program, emitted.step_results.front(), *reference, report.rule);
+  }
+  return Done{};
+}
+
+Status Session::time_ort(OnnxRuntime& ort) {
+  terminal.show_progress("timing ONNX Runtime ...");
+  Result<std::string> model = serialized_model(options.common.model);
+  if (!model) return std::move(model).diagnostic();
+  Result<OrtSession> session = ort.open(*model, OrtOptimization::all);
+  if (!session) return std::move(session).diagnostic();
+  Result<int64_t> time = session->time_run(feed_for(*session, compiled.program, sets.front()), static_cast<int>(options.timed_runs));
+  if (!time) return std::move(time).diagnostic();
+  report.ort_nanoseconds = *time;
+  return Done{};
+}
+
+/// What of the comparison ends the run with exit code 5.
+Status verdict(const DiffReport& report) {
+  const OutputDiff* worst = report.worst_failure();
+  if (!worst) return Done{};
+  const Comparison& c = worst->comparison;
+  return error(DiagId::results_differ,
+               fmt::format("output '{}' differs from {} in {} of {} elements of {}; the worst, {}, is {:.9g}, expected {:.9g}.", worst->output,
+                           worst->reference, c.wrong, c.elements, worst->set, index_text(c.worst, worst->type.shape), c.worst_got, c.worst_expected),
+               report.layers.empty() ? "--layers shows where it begins." : "");
+}
+
+Status write_report(const Options& options, const DiffReport& report, const Terminal& terminal) {
+  if (options.json != "-") fmt::print("{}", diff_text(report, terminal.color_out));
+  if (options.json == "-") fmt::print("{}", diff_json(report));
+  else if (!options.json.empty()) return write_file(options.json, diff_json(report));
+  return Done{};
+}
+
+ExitCode diff(const Options& options, const Terminal& terminal) {
+  if (Status s = check_runs_here(options.common, "diff"); !s) return terminal.fail(s.diagnostic());
+  Diagnostics diagnostics;
+  std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
+  ExitCode code = terminal.report(diagnostics);
+  if (!compiled) return code;
+  Result<OnnxRuntime> ort = OnnxRuntime::load();
+  if (!ort) return terminal.fail(ort.diagnostic());
+  Result<std::vector<InputSet>> sets = choose_inputs(options, compiled->program);
+  if (!sets) return terminal.fail(sets.diagnostic());
+
+  Session session{options, terminal, *compiled, *std::move(sets), {}};
+  DiffReport& report = session.report;
+  report.model = compiled->info.file_name;
+  report.target = compiled->target.name;
+  report.ort_version = ort->version();
+  report.ort_optimized = options.optimize_ort;
+  report.rule = options.rule;
+  report.timed_runs = static_cast<int>(options.timed_runs);
+  for (const InputSet& set : session.sets) report.sets.push_back(set.name);
+
+  Result<OrtSession> reference = session.open_ort(*ort);
+  if (!reference) return terminal.fail(reference.diagnostic());
+  Result<HostResult> emitted = session.run_emitted();
+  if (!emitted) return terminal.fail(emitted.diagnostic());
+  report.emitted_nanoseconds = emitted->median_nanoseconds;
+  if (Status s = session.compare_all(*reference, *emitted); !s) return terminal.fail(s.diagnostic());
+  if (options.timed_runs > 0)
+    if (Status s = session.time_ort(*ort); !s) return terminal.fail(s.diagnostic());
+  terminal.show_progress({});
+  if (Status s = write_report(options, report, terminal); !s) return terminal.fail(s.diagnostic());
+  if (Status s = verdict(report); !s) return terminal.fail(s.diagnostic());
+  return ExitCode::ok;
+}
+
+VerbAction add(CLI::App& sub) {
+  auto options = std::make_shared<Options>();
+  add_common_options(sub, options->common);
+  CLI::Option* inputs = sub.add_option("--inputs", options->inputs, "ONNX test_data_set folders, a folder of .npy, a .npz, .npy or .pb file; "
+                                       "default: test_data_set_* beside the model")->type_name("PATH");
+  sub.add_option("--random", options->random, "Random input sets instead; 3 when there are no stored ones")
+      ->type_name("N")->check(CLI::Range(1, 10000))->excludes(inputs);
+  sub.add_option("--seed", options->seed, "Of the random inputs")->capture_default_str()->type_name("N");
+  sub.add_option("--atol", options->rule.absolute, "Absolute tolerance")->capture_default_str()->type_name("X")->check(CLI::NonNegativeNumber);
+  sub.add_option("--rtol", options->rule.relative, "Relative tolerance")->capture_default_str()->type_name("X")->check(CLI::NonNegativeNumber);
+  sub.add_flag("--layers", options->layers, "Compare the result of every layer and name the first that diverges");
+  sub.add_flag("--optimize-ort", options->optimize_ort, "Let ONNX Runtime fuse and reorder as it likes");
+  sub.add_flag("--sanitize", options->sanitize, "Build the emitted code with address and undefined behaviour sanitizers");
+  sub.add_option("--time", options->timed_runs, "Also time so many inferences of both")->type_name("RUNS")->check(CLI::Range(1, 1000000));
+  sub.add_option("--json", options->json, "Write the findings as JSON; '-' for stdout")->type_name("FILE");
+  return [options](const Terminal& terminal) { return diff(*options, terminal); };
+}
+
+}  // namespace
+
+extern const Verb diff_verb;
+const Verb diff_verb = {"diff", "Compare the emitted code with ONNX Runtime",
+                        "kiln diff kws.onnx                          # stored test data beside the model, else random inputs\n"
+                        "kiln diff kws.onnx --layers                 # which layer is the first that diverges?\n"
+                        "kiln diff kws.onnx --inputs samples.npz --atol 1e-6\n"
+                        "kiln diff vww.onnx --cpu native --time 100  # and how fast are they?",
+                        add};
+
+}  // namespace kiln

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+
+namespace kiln {
+
+/// The text of harness.cpp.
+extern const std::string_view kHostHarness;
+
+}  // namespace kiln

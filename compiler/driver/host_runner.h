@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Emitted code on this machine: a bundle is built with the host's compiler, together with a harness that feeds it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "compiler/program/program.h"
+#include "compiler/program/target.h"
+#include "compiler/support/files.h"
+
+namespace kiln {
+
+struct HostBuildOptions {
+  std::string compiler = {};   ///< with arguments if need be; empty: $CXX, else c++, g++ or clang++ of $PATH
+  bool sanitize = false;  ///< AddressSanitizer and UndefinedBehaviorSanitizer; any finding ends the run
+  bool traced = false;    ///< needed for HostRunOptions::traced_sets and poison
+};
+
+struct HostRunOptions {
+  uint32_t traced_sets = 0;      ///< for the first so many sets, the result of every step is returned
+  bool poison = false;           ///< between steps, arena bytes that no live buffer uses are overwritten
+  uint32_t timed_runs = 0;       ///< further runs with the first set that are timed
+  uint32_t arena_shortfall = 0;  ///< bytes that the arena is made too small by, for tests
+};
+
+struct HostResult {
+  std::vector<std::vector<Tensor>> outputs;       ///< [set][model output]
+  std::vector<std::vector<Tensor>> step_results;  ///< [traced set][step]: the first output of its call
+  int64_t median_nanoseconds = 0;                 ///< of a timed run
+};
+
+/// A built bundle. Its files are deleted with it. It refers to the Program it was built from.
+class HostProgram {
+ public:
+  /// `bundle`: the files that emit_bundle made of `program` for `target`. Errors: tool_missing without a compiler, tool_failed when
+  /// it fails.
+  static Result<HostProgram> build(const Program& program, const Target& target, const std::vector<OutputFile>& bundle,
+                                   const HostBuildOptions& options);
+
+  /// Runs every set of `inputs` (in the order of Program::inputs, with their types). Errors: tool_failed when the code ends in any way but its own.
+  Result<HostResult> run(const std::vector<std::vector<Tensor>>& inputs, const HostRunOptions& options) const;
+
+  /// The commands that built it, one per line.
+  [[nodiscard]] const std::string& commands() const { return commands_; }
+
+ private:
+  HostProgram(TemporaryFolder folder, const Program& program, bool traced)
+      : folder_(std::move(folder)), program_(program), traced_(traced) {}
+
+  TemporaryFolder folder_;
+  const Program& program_;
+  bool traced_;
+  std::string commands_;
+};
+
+}  // namespace kiln
