@@ -3,7 +3,9 @@
 #include "nn/ref/conv2d.h"
 #include "nn/ref/dense.h"
 #include "nn/ref/pool2d.h"
+#include "nn/math_f64.h"
 #include "nn/ref/reduce.h"
+#include "nn/ref/softmax.h"
 
 namespace {
 
@@ -18,6 +20,10 @@ struct Product {
   static constexpr int32_t rows = 3, in = 8, out = 8, rank = 1, m = 3, n = 4, k = 5;
   static constexpr int32_t batch[] = {2}, a_strides[] = {15}, b_strides[] = {20};
   static constexpr float alpha = 0.1f;
+};
+
+struct Vectors {
+  static constexpr int32_t outer = 2, axis_dim = 10, inner = 1;
 };
 
 struct Rows {
@@ -37,6 +43,8 @@ void layers(const T* x, const T* w, const T* b, T* y) {
   nn::ref::dense<nn::fn::leaky_relu>(Product{}, x, w, b, y);
   nn::ref::matmul(Product{}, x, w, y);
   nn::ref::average_pool2d(Image{}, x, y);
+  nn::ref::softmax(Vectors{}, x, y);
+  nn::ref::log_softmax(Vectors{}, x, y);
 }
 
 template <class T>

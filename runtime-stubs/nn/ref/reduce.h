@@ -41,7 +41,7 @@ KILN_INLINE T reduce_block(int32_t count, const T* x) {
 // Adjacent elements by blocks: rounding errors grow with the number of blocks, not of elements.
 template <class F, class T>
 KILN_INLINE T reduce_run(int32_t count, const T* x) {
-  constexpr int32_t kBlock = 256;
+  constexpr int32_t kBlock = 1024;
   T result = F::template start<T>();
   for (; count > kBlock; count -= kBlock, x += kBlock) result = F::join(result, reduce_block<F>(kBlock, x));
   return F::join(result, reduce_block<F>(count, x));
