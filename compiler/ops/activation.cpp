@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "compiler/ops/elementwise.h"
+#include "nn/functors_math.h"
+#include "nn/math_f64.h"
 
 namespace kiln {
 namespace {
@@ -11,6 +13,10 @@ constexpr Parameters kLeakyRelu = parameters("alpha", 0.01f);
 constexpr Parameters kHardSigmoid = parameters("alpha", 0.2f, "beta", 0.5);
 constexpr Parameters kThresholdedRelu = parameters("alpha", 1);
 constexpr Parameters kShrink = parameters("lambd", 0.5, "bias", 0);
+constexpr Parameters kElu = parameters("alpha", 1);
+constexpr Parameters kSelu = parameters("alpha", 1.67326319217681884765625, "gamma", 1.05070102214813232421875);
+constexpr Parameters kSwish = parameters("alpha", 1);
+constexpr Parameters kQuickGelu = parameters("alpha", 1.702f);
 
 // ---- Clip: bounds are attributes up to opset 10, inputs 1 and 2 from 11 on; each may be missing.
 
@@ -67,6 +73,53 @@ constexpr OpDef clip_op() {
   return op;
 }
 
+// ---- Gelu, in ONNX and with fused biases in com.microsoft
+
+constexpr AttrSpec kGeluAttrs[] = {{"approximate", AttrKind::string}};
+
+ImportResult import_gelu(const OnnxNode& node, GraphBuilder& b) {
+  const std::string approximate = node.attrs.s("approximate", "none");
+  if (approximate != "none" && approximate != "tanh")
+    return bad_node(fmt::format("attribute 'approximate' is '{}', it must be 'none' or 'tanh'.", approximate));
+  return one(b.add(approximate == "none" ? ops::gelu : ops::gelu_tanh, node.inputs));
+}
+
+/// f(x + bias); the bias may be missing.
+template <const OpDef& kActivation>
+ImportResult import_biased(const OnnxNode& node, GraphBuilder& b) {
+  Result<ValueId> x = node.has(1) ? b.add(ops::add, node.inputs) : node.inputs[0];
+  if (!x) return std::move(x).diagnostic();
+  return one(b.add(kActivation, {*x}));
+}
+
+ImportResult import_quick_gelu(const OnnxNode& node, GraphBuilder& b) {
+  return one(b.add(ops::swish, node.inputs, {{"alpha", node.attrs.f("alpha", kQuickGelu.defaults[0])}}));
+}
+
+constexpr OpDef gelu_op() {
+  OpDef op = unary_op<nn::fn::gelu>("gelu", "Gelu", "x times the normal distribution's integral up to x");
+  op.onnx.attrs = kGeluAttrs;
+  op.import = import_gelu;
+  return op;
+}
+
+constexpr OpDef microsoft(std::string_view type, size_t inputs, std::string_view summary,
+                          ImportResult (*import)(const OnnxNode&, GraphBuilder&)) {
+  OpDef op;
+  op.summary = summary;
+  op.onnx.type = type;
+  op.onnx.domain = "com.microsoft";
+  op.onnx.max_inputs = inputs;
+  op.import = import;
+  return op;
+}
+
+constexpr OpDef quick_gelu_import() {
+  OpDef op = microsoft("QuickGelu", 1, "x * sigmoid(alpha * x)", import_quick_gelu);
+  op.onnx.attrs = {kQuickGelu.specs, kQuickGelu.count};
+  return op;
+}
+
 }  // namespace
 
 namespace ops {
@@ -79,6 +132,22 @@ const OpDef hard_swish = unary_op<nn::fn::hard_swish>("hard_swish", "HardSwish",
 const OpDef thresholded_relu =
     parametric_op<nn::fn::thresholded_relu, kThresholdedRelu>("thresholded_relu", "ThresholdedRelu", "x above alpha, else 0");
 const OpDef shrink = parametric_op<nn::fn::shrink, kShrink>("shrink", "Shrink", "0 within +-alpha, outside moved towards 0 by beta");
+
+const OpDef sigmoid = unary_op<nn::fn::sigmoid>("sigmoid", "Sigmoid", "1 / (1 + e^-x)");
+const OpDef tanh = unary_op<nn::fn::tanh>("tanh", "Tanh", "hyperbolic tangent");
+const OpDef softplus = unary_op<nn::fn::softplus>("softplus", "Softplus", "ln(1 + e^x)");
+const OpDef softsign = unary_op<nn::fn::softsign>("softsign", "Softsign", "x / (1 + |x|)");
+const OpDef elu = parametric_op<nn::fn::elu, kElu>("elu", "Elu", "x, below zero alpha * (e^x - 1)");
+const OpDef selu = parametric_op<nn::fn::selu, kSelu>("selu", "Selu", "beta times an elu");
+const OpDef celu = parametric_op<nn::fn::celu, kElu>("celu", "Celu", "x, below zero alpha * (e^(x/alpha) - 1)");
+const OpDef swish = parametric_op<nn::fn::swish, kSwish>("swish", "Swish", "x * sigmoid(alpha * x)");
+const OpDef mish = unary_op<nn::fn::mish>("mish", "Mish", "x * tanh(softplus(x))");
+const OpDef gelu = gelu_op();
+const OpDef gelu_tanh = unary_op<nn::fn::gelu_tanh>("gelu_tanh", "", "gelu approximated by tanh");
+const OpDef microsoft_gelu = microsoft("Gelu", 1, "gelu", import_biased<gelu>);
+const OpDef microsoft_bias_gelu = microsoft("BiasGelu", 2, "gelu of a sum", import_biased<gelu>);
+const OpDef microsoft_fast_gelu = microsoft("FastGelu", 2, "gelu of a sum, approximated by tanh", import_biased<gelu_tanh>);
+const OpDef microsoft_quick_gelu = quick_gelu_import();
 }  // namespace ops
 
 }  // namespace kiln

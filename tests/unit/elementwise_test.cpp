@@ -298,6 +298,106 @@ TEST_CASE("activations without transcendental functions", "[elementwise]") {
   REQUIRE(elements<double>(t.import("Reciprocal", 13, {vector_of<double>({-4, 0.5})})) == std::vector<double>{-0.25, 2});
 }
 
+TEST_CASE("functions follow the C++ library in f32 and f64", "[elementwise]") {
+  struct Row {
+    const char* type;
+    double (*expected)(double);
+    double low, high;  // arguments to test
+  };
+  const Row rows[] = {
+      {"Sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }, -20, 20},
+      {"Tanh", std::tanh, -10, 10},
+      {"Softplus", [](double x) { return std::log1p(std::exp(x)); }, -20, 20},
+      {"Softsign", [](double x) { return x / (1 + std::fabs(x)); }, -20, 20},
+      {"Elu", [](double x) { return x < 0 ? std::expm1(x) : x; }, -20, 20},
+      {"Selu", [](double x) { return 1.0507009873554805 * (x < 0 ? 1.6732632423543772 * std::expm1(x) : x); }, -20, 20},
+      {"Celu", [](double x) { return x < 0 ? std::expm1(x) : x; }, -20, 20},
+      {"Mish", [](double x) { return x * std::tanh(std::log1p(std::exp(x))); }, -20, 20},
+      {"Swish", [](double x) { return x / (1 + std::exp(-x)); }, -20, 20},
+      {"Gelu", [](double x) { return x / 2 * (1 + std::erf(x / std::sqrt(2.0))); }, -6, 6},
+      {"Abs", std::fabs, -5, 5},
+      {"Sqrt", std::sqrt, 0, 100},
+      {"Floor", std::floor, -5, 5},
+      {"Ceil", std::ceil, -5, 5},
+      {"Round", std::nearbyint, -5, 5},
+      {"Exp", std::exp, -20, 20},
+      {"Log", std::log, 0.001, 1000},
+      {"Erf", std::erf, -5, 5},
+      {"Sin", std::sin, -100, 100},
+      {"Cos", std::cos, -100, 100},
+      {"Tan", std::tan, -1.5, 1.5},
+      {"Asin", std::asin, -1, 1},
+      {"Acos", std::acos, -1, 1},
+      {"Atan", std::atan, -50, 50},
+      {"Sinh", std::sinh, -10, 10},
+      {"Cosh", std::cosh, -10, 10},
+      {"Asinh", std::asinh, -50, 50},
+      {"Acosh", std::acosh, 1, 50},
+      {"Atanh", std::atanh, -0.999, 0.999},
+  };
+  for (const Row& row : rows) {
+    std::vector<float> singles;
+    for (int i = 0; i <= 200; ++i) singles.push_back(static_cast<float>(row.low + (row.high - row.low) * i / 200));
+    const std::vector<double> doubles(singles.begin(), singles.end());
+    Bench t;
+    const std::vector<float> in_float = elements<float>(t.import(row.type, 24, {vector_of(singles)}));
+    const std::vector<double> in_double = elements<double>(t.import(row.type, 24, {vector_of(doubles)}));
+    for (size_t i = 0; i < singles.size(); ++i) {
+      const double expected = row.expected(doubles[i]);
+      INFO(row.type << " of " << singles[i]);
+      REQUIRE(static_cast<double>(in_float[i]) == Approx(expected).epsilon(1e-6).margin(1e-6));
+      REQUIRE(in_double[i] == Approx(expected).epsilon(1e-7).margin(1e-7));  // default attributes are floats
+    }
+  }
+}
+
+TEST_CASE("attributes of activations", "[elementwise]") {
+  Bench t;
+  const double x = -1.5;
+  const auto run = [&](std::string_view type, Attrs attrs) {
+    return static_cast<double>(t.import(type, 24, {Tensor::floats({}, {static_cast<float>(x)})}, std::move(attrs)).as<float>()[0]);
+  };
+  REQUIRE(run("Elu", {{"alpha", 2.0}}) == Approx(2 * std::expm1(x)));
+  REQUIRE(run("Selu", {{"alpha", 2.0}, {"gamma", 3.0}}) == Approx(6 * std::expm1(x)));
+  REQUIRE(run("Celu", {{"alpha", 2.0}}) == Approx(2 * std::expm1(x / 2)));
+  REQUIRE(run("Swish", {{"alpha", 2.0}}) == Approx(x / (1 + std::exp(-2 * x))));
+  REQUIRE(run("Gelu", {{"approximate", std::string("tanh")}}) ==
+          Approx(x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)))));
+  REQUIRE(run("Gelu", {{"approximate", std::string("none")}}) == Approx(x / 2 * (1 + std::erf(x / std::sqrt(2.0)))));
+  REQUIRE(elements<int8_t>(t.import("Abs", 13, {vector_of<int8_t>({-5, 5, -128})})) == std::vector<int8_t>{5, 5, -128});
+  const Tensor a = Tensor::floats({2}, {-2, 1}), bias = Tensor::floats({2}, {0.5f, 0.5f});
+  const auto microsoft = [&](std::string_view type, std::vector<ValueId> inputs) {
+    OnnxNode node{"com.microsoft", std::string(type), "n", 1, {}, std::move(inputs), 1, {true}};
+    return elements<float>(t.value((*op_table().find_onnx("com.microsoft", type)->import(node, t.b))[0]));
+  };
+  const auto gelu = [](double v) { return v / 2 * (1 + std::erf(v / std::sqrt(2.0))); };
+  REQUIRE(static_cast<double>(microsoft("Gelu", {t.constant(a)})[0]) == Approx(gelu(-2)));
+  REQUIRE(static_cast<double>(microsoft("BiasGelu", {t.constant(a), t.constant(bias)})[1]) == Approx(gelu(1.5)));
+  REQUIRE(static_cast<double>(microsoft("FastGelu", {t.constant(a), t.constant(bias)})[1]) == Approx(gelu(1.5)).epsilon(1e-3));
+  REQUIRE(static_cast<double>(microsoft("QuickGelu", {t.constant(a)})[0]) == Approx(-2 / (1 + std::exp(2 * 1.702))));
+}
+
+TEST_CASE("Pow of equal and of mixed types, Mod of floats", "[elementwise]") {
+  Bench t;
+  const Tensor x = Tensor::floats({3}, {0.5f, 2, 3});
+  REQUIRE(elements<float>(t.import("Pow", 13, {x, Tensor::floats({3}, {2, -1, 0.5f})}))[2] == Approx(std::sqrt(3.0f)));
+  REQUIRE(elements<float>(t.import("Pow", 13, {x, vector_of<int64_t>({2, -1, 4})})) == std::vector<float>{0.25f, 0.5f, 81});
+  REQUIRE(elements<int32_t>(t.import("Pow", 13, {vector_of<int32_t>({2, -3, 10, -1, 2, 0}), vector_of<int32_t>({10, 3, 0, -3, -1, -1})})) ==
+          std::vector<int32_t>{1024, -27, 1, -1, 0, 0});
+  REQUIRE(elements<int32_t>(t.import("Pow", 13, {vector_of<int32_t>({10, 4}), Tensor::floats({2}, {5, 0.5f})})) == std::vector<int32_t>{100000, 2});
+  const ValueId f = t.input(DType::f32, {3}), exponent = t.input(DType::f32, {3});
+  const auto op_of = [&](ValueId v) { return t.graph.producer((*t.run("Pow", 13, {f, v}))[0])->op->name; };
+  REQUIRE(op_of(t.constant(Tensor::floats({}, {2}))) == "mul");
+  REQUIRE(op_of(t.constant(Tensor::floats({1}, {3}))) == "mul");
+  REQUIRE(op_of(t.constant(Tensor::floats({}, {0.5f}))) == "sqrt");
+  REQUIRE(op_of(t.constant(Tensor::floats({}, {-1}))) == "reciprocal");
+  REQUIRE(op_of(t.constant(Tensor::floats({1, 1}, {2}))) == "pow");
+  REQUIRE(op_of(exponent) == "pow");
+  REQUIRE((*t.run("Pow", 13, {f, t.constant(Tensor::floats({}, {1}))}))[0] == f);
+  REQUIRE(elements<float>(t.import("Mod", 13, {Tensor::floats({3}, {5.5f, -5.5f, 5.5f}), Tensor::floats({3}, {2, 2, -2})}, {{"fmod", int64_t{1}}})) ==
+          std::vector<float>{1.5f, -1.5f, 1.5f});
+}
+
 TEST_CASE("IsNaN and IsInf", "[elementwise]") {
   Bench t;
   const Tensor x = Tensor::floats({5}, {kNan, kInfinity, -kInfinity, 0, std::numeric_limits<float>::max()});
