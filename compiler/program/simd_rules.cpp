@@ -49,7 +49,7 @@ TileShape choose_tile(const Target& target, int32_t channels, int32_t pixels) {
       best = {lanes, vectors, 1};
     }
   }
-  best.pixels = even_block(pixels, (target.vector_registers - 2 - best.vectors) / best.vectors);
+  best.pixels = even_block(pixels, std::max(1, (target.vector_registers - 2 - best.vectors) / best.vectors));
   return best;
 }
 
