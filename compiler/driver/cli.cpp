@@ -96,6 +96,13 @@ constexpr const char* kTopExamples =
     "  kiln compile kws.onnx -o kws           write the bundle kws/kws.h, kws.cpp, ...\n"
     "  kiln diff kws.onnx --layers            compare the emitted code with ONNX Runtime, layer by layer\n";
 
+std::string indented(std::string_view lines) {
+  std::istringstream in{std::string(lines)};
+  std::string text;
+  for (std::string line; std::getline(in, line);) text += "  " + line + "\n";
+  return text;
+}
+
 /// Help with the examples first, then the options.
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -109,7 +116,7 @@ class HelpFormatter : public CLI::Formatter {
     }
     out << app->get_description() << "\n\n";
     for (const Verb* verb : all_verbs())
-      if (verb->name == app->get_name() && !verb->examples.empty()) out << "Examples:\n" << verb->examples << "\n\n";
+      if (verb->name == app->get_name() && !verb->examples.empty()) out << "Examples:\n" << indented(verb->examples) << "\n";
     out << "Usage: kiln " << app->get_name() << " ";
     for (const CLI::Option* option : app->get_options([](const CLI::Option* o) { return o->get_positional(); }))
       out << make_option_name(option, true) << " ";
@@ -118,7 +125,8 @@ class HelpFormatter : public CLI::Formatter {
   }
   std::string make_option_opts(const CLI::Option* option) const override {
     if (option->get_type_size() == 0) return {};
-    std::string text = " " + option->get_type_name();
+    std::string type = option->get_type_name();  // with the names of its checks behind a ':'
+    std::string text = " " + type.substr(0, type.find(':'));
     if (!option->get_default_str().empty()) text += fmt::format(" (default {})", option->get_default_str());
     if (option->get_expected_max() > 1) text += " ...";
     return text;

@@ -186,7 +186,7 @@ ExitCode diff(const Options& options, const Terminal& terminal) {
 
   Session session{options, terminal, *compiled, *std::move(sets), {}};
   DiffReport& report = session.report;
-  report.model = compiled->info.file_name;
+  report.model = options.common.model.string();
   report.target = compiled->target.name;
   report.ort_version = ort->version();
   report.ort_optimized = options.optimize_ort;
