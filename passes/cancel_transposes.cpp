@@ -89,7 +89,9 @@ std::optional<Sunk> sink_below_reshape(const Shape& w, const Perm& perm, const S
     if (first < 0) first = pieces.empty() ? -1 : pieces.back().first;  // one element: stays behind its neighbour
     pieces.push_back({first, g});
   }
-  std::stable_sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.first < b.first; });
+  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
+    return a.first != b.first ? a.first < b.first : a.group.to_begin < b.group.to_begin;
+  });
   Sunk sunk;
   sunk.perm.resize(to.size());
   for (const Piece& piece : pieces)

@@ -21,7 +21,7 @@ struct WithNumber {
 };
 std::optional<WithNumber> with_number(const Graph& graph, const Node& node) {
   if (node.inputs.size() != 2 || node.attrs.has("act")) return std::nullopt;
-  for (size_t i : {1, 0}) {
+  for (size_t i : {size_t{1}, size_t{0}}) {
     std::optional<double> number = uniform_constant(graph, node.inputs[i]);
     ValueId x = node.inputs[1 - i];
     if (number && graph.type(x) == graph.type(node.outputs[0])) return WithNumber{x, *number, i == 1};
@@ -78,7 +78,7 @@ std::optional<double> slope_of(const Graph& graph, ValueId y, ValueId x) {
 Result<bool> make_leaky_relu(Graph& graph, NodeId id) {
   const Node node = graph.node(id);
   if (node.op != &ops::max || node.attrs.has("act") || graph.type(node.outputs[0]).dtype != DType::f32) return false;
-  for (size_t i : {0, 1}) {
+  for (size_t i : {size_t{0}, size_t{1}}) {
     ValueId x = node.inputs[i], y = node.inputs[1 - i];
     std::optional<double> slope = slope_of(graph, y, x);
     if (!slope || *slope < 0 || *slope > 1) continue;
