@@ -130,8 +130,8 @@ TEST_CASE("the same input gives the same bytes") {
   Result<TemporaryFolder> folder = TemporaryFolder::create();
   REQUIRE(folder.ok());
   // The path of the model and the surroundings of the process leave no trace.
-  fs::copy_file(model, folder->path() / "model.onnx");
-  output_of({"env", "-i", "HOME=/", "TZ=Asia/Tokyo", "LANG=C", KILN_BINARY, "compile", "model.onnx", "-o", "out"}, folder->path());
+  fs::copy_file(model, folder->path() / model.filename());
+  output_of({"env", "-i", "HOME=/", "TZ=Asia/Tokyo", "LANG=C", KILN_BINARY, "compile", model.filename().string(), "-o", "out"}, folder->path());
   for (const OutputFile& file : first) {
     INFO(file.path);
     Result<std::string> written_bytes = read_file(folder->path() / "out" / file.path);
