@@ -110,12 +110,21 @@ NodeId transpose_before(const Graph& graph, NodeId id) {
   return fits ? graph.value(v).producer : kNoNode;
 }
 
+/// Whether a transpose of the reshape's result has a chance to meet its inverse.
+bool may_cancel_below(const Graph& graph, ValueId y) {
+  const std::vector<NodeId>& users = graph.value(y).users;
+  return std::any_of(users.begin(), users.end(), [&](NodeId user) {
+    const OpDef* op = graph.node(user).op;
+    return op == &ops::transpose || op->is(kElementwise) || op->permute;
+  });
+}
+
 Result<bool> sink_reshape(Graph& graph, NodeId id) {
   NodeId above = transpose_before(graph, id);
   if (above == kNoNode) return false;
   ValueId w = graph.node(above).inputs[0], y = graph.node(id).outputs[0];
   std::optional<Sunk> sunk = sink_below_reshape(graph.type(w).shape, perm_of(graph.node(above)), graph.type(y).shape);
-  if (!sunk) return false;
+  if (!sunk || (transposed_elements(sunk->shape, sunk->perm) > 0 && !may_cancel_below(graph, y))) return false;
   GraphBuilder builder(graph, joined_origin(graph.node(above), graph.node(id)), id);
   builder.set_name(graph.value(y).name);
   Result<ValueId> flat = reshape(builder, w, sunk->shape);
@@ -162,33 +171,41 @@ Result<bool> permute_dense_columns(Graph& graph, NodeId id) {
   return true;
 }
 
-Result<bool> apply_local_rules(Graph& graph, NodeId id) {
-  const OpDef* op = graph.node(id).op;
-  if (op == &ops::transpose) return simplify_transpose(graph, id);
-  if (op == &ops::reshape) return sink_reshape(graph, id);
-  if (op == &ops::dense) return permute_dense_columns(graph, id);
-  return false;
+/// Applies `rule` to the nodes of operator `op`.
+Result<bool> sweep(Graph& graph, PassContext& context, const OpDef& op, Result<bool> (*rule)(Graph&, NodeId)) {
+  bool changed = false;
+  for (NodeId id : graph.order()) {
+    if (!graph.alive(id) || graph.node(id).op != &op) continue;
+    Result<bool> applied = rule(graph, id);
+    if (!applied) return applied;
+    changed = changed || *applied;
+  }
+  if (Result<bool> swept = dead_code(graph, context); !swept) return swept;
+  return changed;
+}
+
+/// One step: the first rule that applies anywhere. Reshapes come after regions, which look for transposes right at their border.
+Result<bool> step(Graph& graph, PassContext& context) {
+  hand_onnx_up(graph);
+  Result<bool> changed = sweep(graph, context, ops::transpose, simplify_transpose);
+  if (changed && !*changed) changed = permute_regions(graph, context);
+  if (changed && !*changed) changed = sweep(graph, context, ops::reshape, sink_reshape);
+  if (changed && !*changed) changed = sweep(graph, context, ops::dense, permute_dense_columns);
+  return changed;
 }
 
 }  // namespace
 
 Result<bool> cancel_transposes(Graph& graph, PassContext& context) {
-  bool changed = false;
-  for (bool again = true; again; changed = changed || again) {
-    again = false;
-    hand_onnx_up(graph);
-    for (NodeId id : graph.order()) {
-      if (!graph.alive(id)) continue;
-      Result<bool> applied = apply_local_rules(graph, id);
-      if (!applied) return applied;
-      again = again || *applied;
-    }
-    if (Result<bool> swept = dead_code(graph, context); !swept) return swept;
-    Result<bool> permuted = permute_regions(graph, context);
-    if (!permuted) return permuted;
-    again = again || *permuted;
+  Result<bool> swept = dead_code(graph, context);  // dead readers would keep transposes alive
+  if (!swept) return swept;
+  bool changed = *swept;
+  while (true) {
+    Result<bool> again = step(graph, context);
+    if (!again) return again;
+    if (!*again) return changed;
+    changed = true;
   }
-  return changed;
 }
 
 }  // namespace kiln

@@ -9,7 +9,8 @@
 //   1. A transpose of a transpose is one; a transpose that moves only dimensions of size 1 is a reshape.
 //   2. Regions of operators that work in any order of dimensions take the order in which the transposes at their border move the fewest
 //      elements (transpose_regions.h). Values that are computed in another order than in the model keep their ONNX tensor with `perm`.
-//   3. reshape(transpose(x)) becomes transpose(reshape(x)) when the reshape merges or splits only dimensions that are neighbours in x.
+//   3. reshape(transpose(x)) becomes transpose(reshape(x)) when the reshape merges or splits only dimensions that are neighbours in x, and
+//      the transpose vanishes by that or what follows may take it further.
 //   4. dense(reshape(transpose(x)), w) with constant w, the reshape flattening what the transpose permutes: w's columns are permuted.
 //
 // It ends: rules 1, 2 and 4 lower the number of elements that transposes move or, at the same number, 2 moves transposes towards the

@@ -92,6 +92,23 @@ Result<bool> make_leaky_relu(Graph& graph, NodeId id) {
   return false;
 }
 
+Result<bool> make_swish(Graph& graph, NodeId id) {
+  const Node node = graph.node(id);
+  if (node.op != &ops::mul || node.attrs.has("act")) return false;
+  for (size_t i : {size_t{0}, size_t{1}}) {
+    ValueId x = node.inputs[i], gate = node.inputs[1 - i];
+    const Node* sigmoid = graph.producer(gate);
+    if (!sigmoid || sigmoid->op != &ops::sigmoid || sigmoid->inputs[0] != x || graph.only_user(gate) != id) continue;
+    GraphBuilder builder(graph, joined_origin(*sigmoid, node), id);
+    builder.set_name(graph.value(node.outputs[0]).name);
+    Result<ValueId> now = builder.add(ops::swish, {x}, {{"alpha", 1.0}});
+    if (!now) return std::move(now).diagnostic();
+    replace_node(graph, id, *now);
+    return true;
+  }
+  return false;
+}
+
 /// The operand that `node` returns unchanged, or kNoValue.
 ValueId unchanged_operand(const Graph& graph, const Node& node) {
   if (node.op == &ops::cast) return graph.type(node.inputs[0]) == graph.type(node.outputs[0]) ? node.inputs[0] : kNoValue;
@@ -126,7 +143,7 @@ Result<bool> simplify(Graph& graph, NodeId id) {
     replace_node(graph, id, x);
     return true;
   }
-  for (auto rule : {make_leaky_relu, replace_operator, merge_clamps}) {
+  for (auto rule : {make_leaky_relu, make_swish, replace_operator, merge_clamps}) {
     Result<bool> applied = rule(graph, id);
     if (!applied || *applied) return applied;
   }

@@ -8,6 +8,7 @@
 //   clips and relus of each other               =>  one clip             (exact)
 //   min(max(x, a), b), either order, a <= b     =>  clip(x, a, b)        (exact)
 //   max(x, a * x), max(x, leaky_relu(x, a)), 0 <= a <= 1  =>  leaky_relu(x, a)   (exact)
+//   x * sigmoid(x)                              =>  swish(x)             (exact)
 //   cast(x) to the type of x                    =>  x                    (exact)
 //
 // Results that involve NaN may differ. Clips are for f32 only. Not done: reassociation, x / c for other c, powers.
