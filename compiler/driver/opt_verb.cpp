@@ -25,6 +25,9 @@ struct Options {
   PrintOptions print;
 };
 
+/// Golden tests have the expected text behind this line.
+constexpr std::string_view kEndOfInput = "\n; ---\n";
+
 /// The graph of an .onnx file, or of IR text in a file of another name.
 std::optional<Graph> read_graph(const CommonOptions& options, Diagnostics& diagnostics) {
   if (options.model.extension() == ".onnx") {
@@ -37,7 +40,7 @@ std::optional<Graph> read_graph(const CommonOptions& options, Diagnostics& diagn
     diagnostics.report(text.diagnostic());
     return std::nullopt;
   }
-  Result<Graph> graph = parse_graph(*text, op_table());
+  Result<Graph> graph = parse_graph(std::string_view(*text).substr(0, text->find(kEndOfInput)), op_table());
   if (graph) return *std::move(graph);
   diagnostics.report(std::move(graph).diagnostic().in_file(options.model.string()));
   return std::nullopt;
