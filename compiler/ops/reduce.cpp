@@ -2,9 +2,12 @@
 // Reductions. The core operators reduce_* take the dimensions in "axes" (ascending, not negative) together to size 1. ONNX
 // operators with a function before or after the reduction, and the global pools, are composed from them.
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "compiler/ops/elementwise.h"
+#include "nn/math_f64.h"
+#include "nn/reducers_math.h"
 #include "nn/ref/reduce.h"
 
 namespace kiln {
@@ -128,6 +131,23 @@ ImportResult import_reduce(const OnnxNode& node, GraphBuilder& b) {
   return import_reduction(node, b, [&](ValueId x, Attrs attrs) { return b.add(op, {x}, std::move(attrs)); });
 }
 
+/// max + log(sum(exp(x - max))), with the maximum kept finite: of nothing but -inf the result is -inf, not NaN.
+Result<ValueId> log_sum_exp(GraphBuilder& b, ValueId x, const Attrs& axes) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  Result<ValueId> top = b.add(ops::reduce_max, {x}, axes);
+  if (top) top = b.add(ops::clip, {*top}, {{"alpha", -kLargest}, {"beta", kLargest}});
+  if (!top) return top;
+  Result<ValueId> y = b.add(ops::sub, {x, *top});
+  if (y) y = b.add(ops::exp, {*y});
+  if (y) y = b.add(ops::reduce_log_sum, {*y}, axes);
+  if (y) y = b.add(ops::add, {*y, *top});
+  return y;
+}
+
+ImportResult import_log_sum_exp(const OnnxNode& node, GraphBuilder& b) {
+  return import_reduction(node, b, [&](ValueId x, const Attrs& axes) { return log_sum_exp(b, x, axes); });
+}
+
 /// [N,C,...] -> [N,C,1,...], reduced with the channels innermost.
 ImportResult import_global_pool(const OnnxNode& node, GraphBuilder& b) {
   const auto rank = static_cast<int64_t>(b.shape(node.inputs[0]).size());
@@ -172,6 +192,13 @@ const OpDef reduce_min = reduce_op<nn::fn::reduce_min, kNumbers | kBooleans>("re
 const OpDef reduce_prod = reduce_op<nn::fn::reduce_prod>("reduce_prod", "ReduceProd", "product over axes");
 const OpDef reduce_l1 = reduce_op<nn::fn::reduce_l1>("reduce_l1", "ReduceL1", "sum of absolute values over axes");
 const OpDef reduce_sum_square = reduce_op<nn::fn::reduce_sum_square>("reduce_sum_square", "ReduceSumSquare", "sum of squares over axes");
+const OpDef reduce_l2 = reduce_op<nn::fn::reduce_l2, kFloats>("reduce_l2", "ReduceL2", "root of the sum of squares over axes");
+const OpDef reduce_log_sum = reduce_op<nn::fn::reduce_log_sum, kFloats>("reduce_log_sum", "ReduceLogSum", "logarithm of the sum over axes");
+const OpDef reduce_log_sum_exp = {
+    .summary = "logarithm of the sum of exponentials over axes",
+    .onnx = {.type = "ReduceLogSumExp", .attrs = kReduceAttrs, .max_inputs = 2},
+    .import = import_log_sum_exp,
+};
 const OpDef global_average_pool = {
     .summary = "mean over the spatial dimensions", .onnx = {.type = "GlobalAveragePool", .attrs = {}, .max_inputs = 1}, .import = import_global_pool};
 const OpDef global_max_pool = {

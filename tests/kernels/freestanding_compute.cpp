@@ -4,6 +4,7 @@
 #include "nn/ref/dense.h"
 #include "nn/ref/pool2d.h"
 #include "nn/math_f64.h"
+#include "nn/reducers_math.h"
 #include "nn/ref/reduce.h"
 #include "nn/ref/softmax.h"
 
@@ -45,6 +46,8 @@ void layers(const T* x, const T* w, const T* b, T* y) {
   nn::ref::average_pool2d(Image{}, x, y);
   nn::ref::softmax(Vectors{}, x, y);
   nn::ref::log_softmax(Vectors{}, x, y);
+  nn::ref::reduce<nn::fn::reduce_l2>(Rows{}, x, y);
+  nn::ref::reduce<nn::fn::reduce_log_sum>(Runs{}, x, y);
 }
 
 template <class T>

@@ -374,6 +374,22 @@ TEST_CASE("gemm with operands known at run time only computes the same") {
   check_close(got->front(), {3, 2}, want->to_doubles());
 }
 
+TEST_CASE("batch normalization with statistics known at run time only computes the same") {
+  Random random(6);
+  Tensor x = random.tensor({1, 3, 4}), p = random.tensor({3}), variance = Tensor::floats({3}, {0.5f, 1.0f, 2.0f});
+  Graph graph;
+  GraphBuilder builder(graph, {"node"});
+  std::vector<ValueId> inputs = {graph.add_input("x", x.type), graph.add_input("p", p.type), graph.add_input("v", variance.type)};
+  OnnxNode node{.domain = "", .type = "BatchNormalization", .name = "node", .opset = 17, .attrs = {{"epsilon", 0.1}},
+                .inputs = {inputs[0], inputs[1], inputs[1], inputs[1], inputs[2]}, .output_count = 1, .output_used = {true}};
+  Result<std::vector<ValueId>> y = ops::batch_norm.import(node, builder);
+  REQUIRE(y.ok());
+  graph.add_output(y->front());
+  Result<std::vector<Tensor>> got = evaluate(graph, {x, p, variance});
+  REQUIRE(got.ok());
+  check_close(got->front(), {1, 3, 4}, run("BatchNormalization", {x, p, p, p, variance}, node.attrs)->to_doubles());
+}
+
 TEST_CASE("batch normalization agrees with its definition") {
   Random random(3);
   for (const Shape& shape : {Shape{2, 3}, Shape{2, 3, 4}, Shape{1, 3, 2, 5}, Shape{2, 1, 3, 3}}) {
@@ -417,6 +433,9 @@ const Reduction kReductions[] = {
     {"ReduceProd", [](const Doubles& v) { return std::accumulate(v.begin(), v.end(), 1.0, std::multiplies<>()); }},
     {"ReduceL1", [](const Doubles& v) { return sum_of(v, [](double x) { return std::abs(x); }); }},
     {"ReduceSumSquare", [](const Doubles& v) { return sum_of(v, [](double x) { return x * x; }); }},
+    {"ReduceL2", [](const Doubles& v) { return std::sqrt(sum_of(v, [](double x) { return x * x; })); }},
+    {"ReduceLogSumExp", [](const Doubles& v) { return std::log(sum_of(v, [](double x) { return std::exp(x); })); }},
+    {"ReduceLogSum", [](const Doubles& v) { return std::log(sum_of(v, [](double x) { return x; })); }},
 };
 
 TEST_CASE("reductions agree with their definition") {
@@ -434,6 +453,8 @@ TEST_CASE("reductions agree with their definition") {
     if (none) reduced.assign(shape.size(), !noop);
     int64_t opset = random.flip() ? 11 : 18;
     Tensor x = random.tensor(shape);
+    if (reduction.type == "ReduceLogSum")
+      for (float& v : x.as<float>()) v = std::abs(v) + 0.1f;
     CAPTURE(seed, reduction.type, shape, axes, keep, noop, opset);
     Attrs attrs{{"keepdims", int64_t{keep}}, {"noop_with_empty_axes", int64_t{noop}}};
     std::vector<std::optional<Tensor>> inputs = {x};
@@ -478,6 +499,10 @@ TEST_CASE("reductions of integers, of nothing, and their errors") {
   CHECK(failure("ReduceMean", {Tensor({DType::i32, {0}, {}})}) == "the mean of 0 integers is undefined, the input is i32[0].");
   CHECK(failure("ReduceSum", {ints, Tensor::int64s({2})}) == "axis 2 is outside the 2 dimensions.");
   CHECK(failure("ReduceSum", {ints, Tensor::int64s({1, -1})}) == "axis 1 is given twice.");
+  const double inf = std::numeric_limits<double>::infinity();
+  CHECK(run("ReduceLogSumExp", {Tensor::floats({2}, {-INFINITY, -INFINITY})})->to_doubles() == Doubles{-inf});
+  CHECK(run("ReduceLogSumExp", {Tensor::floats({2}, {INFINITY, 1})})->to_doubles() == Doubles{inf});
+  CHECK(run("ReduceLogSumExp", {Tensor::floats({2}, {1000, 1000})})->to_doubles()[0] == Approx(1000 + std::log(2.0)));
   // A long sum stays close: a million times 0.1.
   Tensor many({DType::f32, {1000000}, {}});
   for (float& v : many.as<float>()) v = 0.1f;
