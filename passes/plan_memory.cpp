@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <tuple>
 
 namespace kiln {
@@ -67,6 +68,60 @@ Bound live_bound(const std::vector<Item>& items, int64_t steps, const std::funct
   return bound;
 }
 
+/// Depth-first search for a plan within `capacity`: buffers in the order in which they come to life, each at the lowest or the
+/// highest place that is free. A chain needs no more than the two ends, and a wrong choice shows at the next buffer.
+class TwoEndedSearch {
+ public:
+  TwoEndedSearch(std::vector<Item> items, int64_t capacity) : items_(std::move(items)), capacity_(capacity) {
+    std::sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) {
+      return std::tuple(a.life.first, -a.bytes, a.id) < std::tuple(b.life.first, -b.bytes, b.id);
+    });
+  }
+  /// The placed items, or nothing when there is no such plan or the search gets too long.
+  std::optional<std::vector<Item>> run() {
+    if (items_.size() > kMostItems || !place_from(0)) return std::nullopt;
+    return items_;
+  }
+
+ private:
+  static constexpr size_t kMostItems = 2000;
+  static constexpr int kMostPlacements = 20'000;
+
+  /// Offsets at which item `n` fits between the earlier ones that live with it: the lowest and the highest.
+  std::vector<int64_t> candidates(size_t n) const {
+    std::vector<std::pair<int64_t, int64_t>> taken;
+    for (size_t i = 0; i < n; ++i)
+      if (items_[i].life.overlaps(items_[n].life)) taken.emplace_back(items_[i].offset, items_[i].offset + items_[i].bytes);
+    taken.emplace_back(capacity_, capacity_);
+    std::sort(taken.begin(), taken.end());
+    std::vector<int64_t> out;
+    int64_t low = 0;
+    for (auto [begin, end] : taken) {
+      if (begin - low >= items_[n].bytes) {
+        if (out.empty()) out = {low, low};
+        out[1] = begin - items_[n].bytes;
+      }
+      low = std::max(low, end);
+    }
+    if (out.size() == 2 && out[0] == out[1]) out.pop_back();
+    return out;
+  }
+
+  bool place_from(size_t n) {
+    if (n == items_.size()) return true;
+    for (int64_t offset : candidates(n)) {
+      if (++placements_ > kMostPlacements) return false;
+      items_[n].offset = offset;
+      if (place_from(n + 1)) return true;
+    }
+    return false;
+  }
+
+  std::vector<Item> items_;
+  int64_t capacity_;
+  int placements_ = 0;
+};
+
 }  // namespace
 
 Status plan_memory(Program& program, PassContext& context) {
@@ -96,6 +151,17 @@ Status plan_memory(Program& program, PassContext& context) {
       best = items;
     }
     if (best_bytes == aligned.bytes) break;
+  }
+  // Somewhere between the bound and what greedy found: the bound itself first, then by halves.
+  for (int64_t low = aligned.bytes; low < best_bytes;) {
+    int64_t capacity = low == aligned.bytes ? low : round_up(low + (best_bytes - low) / 2, align);
+    if (capacity >= best_bytes) break;
+    if (std::optional<std::vector<Item>> found = TwoEndedSearch(items, capacity).run()) {
+      best_bytes = capacity;
+      best = *std::move(found);
+    } else {
+      low = capacity + align;
+    }
   }
   if (best_bytes > INT32_MAX && !best.empty())
     return error(DiagId::limit_exceeded, fmt::format("the arena would need {} bytes, the limit is {}.", best_bytes, INT32_MAX));

@@ -6,7 +6,9 @@
 // Bound: at each step the sizes of the living buffers add up; the largest sum is a lower bound for any plan in this order.
 // Method: greedy by size (Pisarchyk and Lee 2020): place the largest buffer first, each at the lowest gap among the placed
 // buffers that live at the same time. Several orders are tried (size, area, lifetime) and the best plan is kept, or the first that
-// reaches the bound. On chains and residual networks the bound is reached. Ties are broken by id, so the plan is reproducible.
+// reaches the bound. Where they stay above the bound, a search in order of time that puts each buffer at the lower or the upper end
+// of what is free tries smaller arenas; on chains it reaches the bound (alternating ends). Ties are broken by id, so the plan is
+// reproducible.
 // Not handled here: other orders of the steps, overlapping an input with its output, streaming rows.
 #pragma once
 

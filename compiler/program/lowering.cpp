@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <iterator>
+#include <string_view>
 
 namespace kiln {
 
@@ -15,7 +17,11 @@ std::string c_identifier(std::string_view text) {
       "long",     "mutable",  "namespace", "new",     "not",      "operator",  "or",       "private",  "protected", "public",
       "register", "return",   "short",    "signed",   "sizeof",   "static",    "struct",   "switch",   "template", "this",
       "throw",    "true",     "try",      "typedef",  "typename", "union",     "unsigned", "using",    "virtual",  "void",
-      "volatile", "while",    "xor",      "nn",       "memory",   "arena",     "constexpr", "restrict", "main"};
+      "volatile", "while",    "xor",      "nn",       "memory",   "arena",     "constexpr", "restrict", "main",
+      // Macros of <stddef.h> and of compilers.
+      "NULL",     "offsetof", "linux",    "unix",     "i386",     "arm"};
+  // <stdint.h> defines INT8_MAX, UINT32_C and many more.
+  constexpr std::string_view kIntegerMacros[] = {"INT", "UINT", "SIZE_", "PTRDIFF_", "WCHAR_", "WINT_", "SIG_ATOMIC_"};
   std::string out;
   for (char c : text) {
     bool keep = std::isalnum(static_cast<unsigned char>(c)) && static_cast<unsigned char>(c) < 128;
@@ -26,7 +32,8 @@ std::string c_identifier(std::string_view text) {
   while (!out.empty() && out.back() == '_') out.pop_back();
   if (out.empty()) out = "t";
   if (std::isdigit(static_cast<unsigned char>(out[0]))) out.insert(out.begin(), 't');
-  if (std::find(kReserved.begin(), kReserved.end(), out) != kReserved.end()) out += '_';
+  bool is_macro = std::any_of(std::begin(kIntegerMacros), std::end(kIntegerMacros), [&](std::string_view m) { return out.starts_with(m); });
+  if (is_macro || std::find(kReserved.begin(), kReserved.end(), out) != kReserved.end()) out += '_';
   return out;
 }
 
