@@ -14,7 +14,7 @@
 //   sqrt         0.5
 //   exp          1.1    expm1        2.0    sigmoid      1.8    softplus     1.8
 //   log          0.9    log1p        1.5    log2         1.5    pow  0.6 float, 0.9 double
-//   tanh         1.4    sinh         1.7    cosh         1.6    erf          1.3
+//   tanh         1.4    sinh         1.7    cosh         1.6    erf          1.4
 //   atanh        2.2    asinh        1.9    acosh        2.5
 //   sin          0.9    cos          0.9    tan          2.5
 //   asin         2.4    acos         1.3    atan         1.9

@@ -227,7 +227,7 @@ void check_bounds() {
   check_bound<T>(
       "tanh", [](T x) { return nn::tanh(x); }, [](W x) { return std::tanh(x); }, 1.4);
   check_bound<T>(
-      "erf", [](T x) { return nn::erf(x); }, [](W x) { return std::erf(x); }, 1.3);
+      "erf", [](T x) { return nn::erf(x); }, [](W x) { return std::erf(x); }, 1.4);
   check_bound<T>(
       "sinh", [](T x) { return nn::sinh(x); }, [](W x) { return std::sinh(x); }, 1.7);
   check_bound<T>(
