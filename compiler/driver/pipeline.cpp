@@ -13,6 +13,7 @@
 #include "passes/graph_passes.h"
 #include "passes/lower.h"
 #include "passes/plan_memory.h"
+#include "passes/schedule.h"
 #include "passes/select_kernels.h"
 #include "passes/share_memory.h"
 #include "targets/targets.h"
@@ -33,7 +34,7 @@ std::string bundle_name(const CommonOptions& options, const ModelInfo& info) {
 }
 
 /// Program passes by name; only those that can be left out do something when disabled.
-constexpr std::string_view kProgramPasses[] = {"lower", "select-kernels", "share-memory", "plan-memory"};
+constexpr std::string_view kProgramPasses[] = {"lower", "select-kernels", "schedule", "share-memory", "plan-memory"};
 
 bool disabled(const CommonOptions& options, std::string_view pass) {
   const std::vector<std::string>& list = options.passes.disabled;
@@ -54,6 +55,8 @@ Status finish_program(Program& program, const CommonOptions& options, PassContex
   if (explains(options, "kernels")) kernels.explain = [](const std::string& line) { fmt::print("{}\n", line); };
   // Every call gets its kernel, with the weights in the order that kernel reads.
   if (Status s = select_kernels(program, kernels, context); !s) return s;
+  // Branches are computed in the order that keeps least alive.
+  if (Result<bool> r = disabled(options, "schedule") ? Result<bool>(false) : schedule(program, context); !r) return std::move(r).diagnostic();
   // Outputs take over the bytes of inputs that die there.
   if (Result<bool> r = disabled(options, "share-memory") ? Result<bool>(false) : share_memory(program, context); !r) return std::move(r).diagnostic();
   // Every buffer gets its address. From here on the program is only printed.
