@@ -27,7 +27,7 @@ struct Options {
 std::string guilty_layers(const Program& program) {
   std::string text;
   std::vector<LayerRow> rows = layer_rows(program);
-  std::stable_sort(rows.begin(), rows.end(), [](const LayerRow& a, const LayerRow& b) { return a.live_bytes > b.live_bytes; });
+  std::sort(rows.begin(), rows.end(), [](const LayerRow& a, const LayerRow& b) { return std::pair(-a.live_bytes, a.index) < std::pair(-b.live_bytes, b.index); });
   for (size_t i = 0; i < std::min<size_t>(rows.size(), 3); ++i)
     text += fmt::format("{}layer {} {} ({} bytes alive)", i ? ", " : "", rows[i].index + 1, rows[i].label, rows[i].live_bytes);
   return text;
