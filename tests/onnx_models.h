@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// ONNX models for tests: written in ONNX's text syntax, changed through protobuf, imported from a file of their own.
+// ONNX models for tests: written in ONNX's text syntax, changed through protobuf, imported from a
+// file of their own.
 #pragma once
 
+#include <fmt/format.h>
 #include <onnx/defs/parser.h>
 #include <onnx/onnx_pb.h>
 
@@ -27,7 +29,8 @@ inline onnx::ModelProto parse_onnx(const std::string& text) {
 
 /// A model of one graph at opset 13: "agraph (float[1,4] x) => (float[1,4] y) { y = Relu(x) }".
 inline onnx::ModelProto graph_model(const std::string& graph, int opset = 13) {
-  return parse_onnx("<ir_version: 8, opset_import: [\"\" : " + std::to_string(opset) + "]>\n" + graph);
+  return parse_onnx("<ir_version: 8, opset_import: [\"\" : " + std::to_string(opset) + "]>\n" +
+                    graph);
 }
 
 struct Imported {
@@ -68,8 +71,17 @@ inline Imported import_proto(const onnx::ModelProto& model, const ImportOptions&
   return import_bytes(model.SerializeAsString(), options);
 }
 
-inline Imported import_graph(const std::string& graph, const ImportOptions& options = {}, int opset = 13) {
+inline Imported import_graph(const std::string& graph, const ImportOptions& options = {},
+                             int opset = 13) {
   return import_proto(graph_model(graph, opset), options);
+}
+
+/// The operators of the graph, in order.
+inline std::string ops_of(const Graph& graph) {
+  std::string text;
+  for (NodeId id : graph.order())
+    text += fmt::format("{}{}", text.empty() ? "" : " ", graph.node(id).op->name);
+  return text;
 }
 
 }  // namespace kiln::test

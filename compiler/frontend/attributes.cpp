@@ -19,8 +19,10 @@ struct KindRow {
   Type::AttributeType type;
 };
 constexpr KindRow kKinds[] = {
-    {AttrKind::integer, Type::INT},   {AttrKind::real, Type::FLOAT},   {AttrKind::string, Type::STRING}, {AttrKind::integers, Type::INTS},
-    {AttrKind::reals, Type::FLOATS},  {AttrKind::strings, Type::STRINGS}, {AttrKind::tensor, Type::TENSOR},
+    {AttrKind::integer, Type::INT},   {AttrKind::real, Type::FLOAT},
+    {AttrKind::string, Type::STRING}, {AttrKind::integers, Type::INTS},
+    {AttrKind::reals, Type::FLOATS},  {AttrKind::strings, Type::STRINGS},
+    {AttrKind::tensor, Type::TENSOR},
 };
 
 Type::AttributeType expected_type(AttrKind kind) {
@@ -44,27 +46,37 @@ Type::AttributeType type_of(const onnx::AttributeProto& a) {
 }
 
 std::string type_name(Type::AttributeType type) {
-  constexpr std::string_view kNames[] = {"undefined", "a float",   "an int",  "a string",     "a tensor",    "a graph",       "floats", "ints",
-                                         "strings",   "tensors",   "graphs",  "a sparse tensor", "sparse tensors", "a type", "types"};
+  constexpr std::string_view kNames[] = {"undefined",      "a float", "an int", "a string",
+                                         "a tensor",       "a graph", "floats", "ints",
+                                         "strings",        "tensors", "graphs", "a sparse tensor",
+                                         "sparse tensors", "a type",  "types"};
   auto i = static_cast<size_t>(type);
   return i < std::size(kNames) ? std::string(kNames[i]) : fmt::format("of type {}", i);
 }
 
 Result<Attr> text(const std::string& name, const std::string& value) {
-  if (!is_plain_text(value)) return error(DiagId::bad_node, fmt::format("attribute '{}' is no plain text.", name));
+  if (!is_plain_text(value))
+    return error(DiagId::bad_node, fmt::format("attribute '{}' is no plain text.", name));
   return Attr(value);
 }
 
-Result<Attr> convert(const std::string& name, const onnx::AttributeProto& a, AttrKind kind, const ExternalData& external) {
+Result<Attr> convert(const std::string& name, const onnx::AttributeProto& a, AttrKind kind,
+                     const ExternalData& external) {
   auto too_long = [&](int count) { return static_cast<size_t>(count) > limits::kOperands; };
   if (too_long(a.ints_size()) || too_long(a.floats_size()) || too_long(a.strings_size()))
-    return error(DiagId::limit_exceeded, fmt::format("attribute '{}' has more than {} entries.", name, limits::kOperands));
+    return error(DiagId::limit_exceeded,
+                 fmt::format("attribute '{}' has more than {} entries.", name, limits::kOperands));
   switch (kind) {
-    case AttrKind::integer: return Attr(static_cast<int64_t>(a.i()));
-    case AttrKind::real: return Attr(static_cast<double>(a.f()));
-    case AttrKind::string: return text(name, a.s());
-    case AttrKind::integers: return Attr(std::vector<int64_t>(a.ints().begin(), a.ints().end()));
-    case AttrKind::reals: return Attr(std::vector<double>(a.floats().begin(), a.floats().end()));
+    case AttrKind::integer:
+      return Attr(static_cast<int64_t>(a.i()));
+    case AttrKind::real:
+      return Attr(static_cast<double>(a.f()));
+    case AttrKind::string:
+      return text(name, a.s());
+    case AttrKind::integers:
+      return Attr(std::vector<int64_t>(a.ints().begin(), a.ints().end()));
+    case AttrKind::reals:
+      return Attr(std::vector<double>(a.floats().begin(), a.floats().end()));
     case AttrKind::strings: {
       std::vector<std::string> list;
       for (const std::string& s : a.strings()) {
@@ -73,7 +85,8 @@ Result<Attr> convert(const std::string& name, const onnx::AttributeProto& a, Att
       }
       return Attr(std::move(list));
     }
-    case AttrKind::tensor: break;
+    case AttrKind::tensor:
+      break;
   }
   Result<Tensor> tensor = tensor_from_proto(a.t(), &external);
   if (!tensor) {
@@ -86,16 +99,21 @@ Result<Attr> convert(const std::string& name, const onnx::AttributeProto& a, Att
 
 }  // namespace
 
-Result<Attrs> attrs_from_protos(const AttrProtos& protos, const OnnxOp& op, const ExternalData& external) {
+Result<Attrs> attrs_from_protos(const AttrProtos& protos, const OnnxOp& op,
+                                const ExternalData& external) {
   Attrs attrs;
   for (const auto& [name, proto] : protos) {
-    auto spec = std::find_if(op.attrs.begin(), op.attrs.end(), [&](const AttrSpec& s) { return s.name == name; });
+    auto spec = std::find_if(op.attrs.begin(), op.attrs.end(),
+                             [&](const AttrSpec& s) { return s.name == name; });
     if (spec == op.attrs.end())
-      return error(DiagId::unsupported_node, fmt::format("attribute '{}' of {} is not supported.", name, op.type));
-    if (attrs.has(name)) return error(DiagId::bad_node, fmt::format("attribute '{}' is given twice.", name));
+      return error(DiagId::unsupported_node,
+                   fmt::format("attribute '{}' of {} is not supported.", name, op.type));
+    if (attrs.has(name))
+      return error(DiagId::bad_node, fmt::format("attribute '{}' is given twice.", name));
     if (type_of(*proto) != expected_type(spec->kind))
-      return error(DiagId::bad_node, fmt::format("attribute '{}' is {}, it must be {}.", name, type_name(type_of(*proto)),
-                                                 type_name(expected_type(spec->kind))));
+      return error(DiagId::bad_node,
+                   fmt::format("attribute '{}' is {}, it must be {}.", name,
+                               type_name(type_of(*proto)), type_name(expected_type(spec->kind))));
     Result<Attr> value = convert(name, *proto, spec->kind, external);
     if (!value) return std::move(value).diagnostic();
     attrs.set(name, std::move(*value));

@@ -50,24 +50,33 @@ struct Range {
   std::optional<uint64_t> length;
 };
 
-Result<Range> read_entries(const google::protobuf::RepeatedPtrField<onnx::StringStringEntryProto>& entries) {
+Result<Range> read_entries(
+    const google::protobuf::RepeatedPtrField<onnx::StringStringEntryProto>& entries) {
   Range range;
   std::set<std::string> seen;
   for (const onnx::StringStringEntryProto& entry : entries) {
     const std::string& key = entry.key();
-    if (!is_plain_text(key) || !is_plain_text(entry.value())) return bad("an entry of the external data is not plain text.");
-    if (!seen.insert(key).second) return bad(fmt::format("key '{}' of the external data is given twice.", key));
-    if (key == "location") range.location = entry.value();
+    if (!is_plain_text(key) || !is_plain_text(entry.value()))
+      return bad("an entry of the external data is not plain text.");
+    if (!seen.insert(key).second)
+      return bad(fmt::format("key '{}' of the external data is given twice.", key));
+    if (key == "location")
+      range.location = entry.value();
     else if (key == "offset" || key == "length") {
       uint64_t number = 0;
       const char* end = entry.value().data() + entry.value().size();
       auto [stop, code] = std::from_chars(entry.value().data(), end, number);
       if (code != std::errc{} || stop != end)
-        return bad(fmt::format("the {} of the external data is '{}', it must be a number from 0 on.", key, entry.value()));
-      if (key == "offset") range.offset = number;
-      else range.length = number;
+        return bad(
+            fmt::format("the {} of the external data is '{}', it must be a number from 0 on.", key,
+                        entry.value()));
+      if (key == "offset")
+        range.offset = number;
+      else
+        range.length = number;
     } else if (key != "checksum") {
-      return bad(fmt::format("key '{}' of the external data is unknown.", key), "known keys are location, offset, length and checksum.");
+      return bad(fmt::format("key '{}' of the external data is unknown.", key),
+                 "known keys are location, offset, length and checksum.");
     }
   }
   if (range.location.empty()) return bad("the external data have no location.");
@@ -90,12 +99,14 @@ std::optional<std::vector<std::string>> safe_parts(const std::string& location) 
 // O_NONBLOCK: opening a pipe that nobody writes must not hang.
 constexpr int kFileFlags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
-// For kernels before 5.6 and sandboxes without openat2: one folder after the other, none of them a link.
+// For kernels before 5.6 and sandboxes without openat2: one folder after the other, none of them a
+// link.
 Descriptor open_by_parts(const Descriptor& folder, const std::vector<std::string>& parts) {
   Descriptor at(::fcntl(folder.get(), F_DUPFD_CLOEXEC, 0));
   for (size_t i = 0; at.ok() && i < parts.size(); ++i) {
     bool last = i + 1 == parts.size();
-    at = Descriptor(::openat(at.get(), parts[i].c_str(), last ? kFileFlags : O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    at = Descriptor(::openat(at.get(), parts[i].c_str(),
+                             last ? kFileFlags : O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   }
   return at;
 }
@@ -112,45 +123,58 @@ Descriptor open_beneath(const Descriptor& folder, const std::vector<std::string>
 
 }  // namespace
 
-Result<std::string> ExternalData::read(const google::protobuf::RepeatedPtrField<onnx::StringStringEntryProto>& entries,
-                                       uint64_t bytes) const {
+Result<std::string> ExternalData::read(
+    const google::protobuf::RepeatedPtrField<onnx::StringStringEntryProto>& entries,
+    uint64_t bytes) const {
   Result<Range> range = read_entries(entries);
   if (!range) return std::move(range).diagnostic();
   const std::string& location = range->location;
   std::optional<std::vector<std::string>> parts = safe_parts(location);
   if (!parts)
-    return bad(fmt::format("the external data are at '{}', outside the model's folder.", location), "put the data file beside the model.");
+    return bad(fmt::format("the external data are at '{}', outside the model's folder.", location),
+               "put the data file beside the model.");
   if (range->length && *range->length != bytes)
-    return bad(fmt::format("the external data have length {}, the tensor needs {} bytes.", *range->length, bytes));
+    return bad(fmt::format("the external data have length {}, the tensor needs {} bytes.",
+                           *range->length, bytes));
   if (bytes > limits::kTensorBytes)
-    return error(DiagId::limit_exceeded, fmt::format("the tensor has {} bytes, the limit is {}.", bytes, limits::kTensorBytes));
+    return error(DiagId::limit_exceeded, fmt::format("the tensor has {} bytes, the limit is {}.",
+                                                     bytes, limits::kTensorBytes));
 
   std::string folder = folder_.empty() ? "." : folder_.string();
   Descriptor base(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!base.ok()) return bad(fmt::format("the model's folder cannot be opened: {}.", std::strerror(errno)));
+  if (!base.ok())
+    return bad(fmt::format("the model's folder cannot be opened: {}.", std::strerror(errno)));
   Descriptor file = open_beneath(base, *parts);
   if (!file.ok()) {
     int why = errno;
-    return bad(fmt::format("the external data file '{}' cannot be opened: {}.", location,
-                           why == ELOOP ? "there is a symbolic link on the way" : std::strerror(why)),
-               "put the data file itself, no link, beside the model.");
+    return bad(
+        fmt::format("the external data file '{}' cannot be opened: {}.", location,
+                    why == ELOOP ? "there is a symbolic link on the way" : std::strerror(why)),
+        "put the data file itself, no link, beside the model.");
   }
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0) return bad(fmt::format("the external data file '{}': {}.", location, std::strerror(errno)));
-  if (!S_ISREG(info.st_mode)) return bad(fmt::format("the external data '{}' are not in a regular file.", location));
+  if (::fstat(file.get(), &info) != 0)
+    return bad(fmt::format("the external data file '{}': {}.", location, std::strerror(errno)));
+  if (!S_ISREG(info.st_mode))
+    return bad(fmt::format("the external data '{}' are not in a regular file.", location));
   if (info.st_nlink > 1)
-    return bad(fmt::format("the external data file '{}' has {} hard links, only one is accepted.", location, info.st_nlink),
+    return bad(fmt::format("the external data file '{}' has {} hard links, only one is accepted.",
+                           location, info.st_nlink),
                "copy the file instead of linking it.");
   auto size = static_cast<uint64_t>(info.st_size);
   if (range->offset > size || bytes > size - range->offset)
-    return bad(fmt::format("the external data are bytes {} and {} on of '{}', which has {} bytes.", range->offset, bytes, location, size),
+    return bad(fmt::format("the external data are bytes {} and {} on of '{}', which has {} bytes.",
+                           range->offset, bytes, location, size),
                "check that the data file was copied completely.");
 
   std::string data(bytes, '\0');
   for (size_t done = 0; done < data.size();) {
-    ssize_t n = ::pread(file.get(), data.data() + done, data.size() - done, static_cast<off_t>(range->offset + done));
+    ssize_t n = ::pread(file.get(), data.data() + done, data.size() - done,
+                        static_cast<off_t>(range->offset + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return bad(fmt::format("the external data file '{}' cannot be read: {}.", location, n < 0 ? std::strerror(errno) : "it became shorter"));
+    if (n <= 0)
+      return bad(fmt::format("the external data file '{}' cannot be read: {}.", location,
+                             n < 0 ? std::strerror(errno) : "it became shorter"));
     done += static_cast<size_t>(n);
   }
   return data;

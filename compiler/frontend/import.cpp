@@ -11,9 +11,12 @@
 namespace kiln {
 namespace {
 
-std::string plain_or_empty(const std::string& text) { return is_plain_text(text) ? text : std::string(); }
+std::string plain_or_empty(const std::string& text) {
+  return is_plain_text(text) ? text : std::string();
+}
 
-ModelInfo model_info(const onnx::ModelProto& model, const Opsets& opsets, const std::filesystem::path& path, const std::string& bytes) {
+ModelInfo model_info(const onnx::ModelProto& model, const Opsets& opsets,
+                     const std::filesystem::path& path, const std::string& bytes) {
   ModelInfo info;
   info.file_name = path.filename().string();
   info.sha256 = sha256(bytes);
@@ -24,7 +27,8 @@ ModelInfo model_info(const onnx::ModelProto& model, const Opsets& opsets, const 
   return info;
 }
 
-Result<ImportedModel> import_bytes(const std::string& bytes, const std::filesystem::path& path, const ImportOptions& options, Diagnostics& found) {
+Result<ImportedModel> import_bytes(const std::string& bytes, const std::filesystem::path& path,
+                                   const ImportOptions& options, Diagnostics& found) {
   return guarded([&]() -> Result<ImportedModel> {
     Result<onnx::ModelProto> model = parse_model(bytes);
     if (!model) return std::move(model).diagnostic();
@@ -32,7 +36,8 @@ Result<ImportedModel> import_bytes(const std::string& bytes, const std::filesyst
     if (!opsets) return std::move(opsets).diagnostic();
     ImportedModel imported;
     imported.info = model_info(*model, *opsets, path, bytes);
-    if (!model->graph().name().empty() && is_plain_text(model->graph().name())) imported.graph.name = model->graph().name();
+    if (!model->graph().name().empty() && is_plain_text(model->graph().name()))
+      imported.graph.name = model->graph().name();
     ModelInputs inputs = bind_inputs(model->graph(), options, found);
     // Without the shapes of all inputs nothing can be said about the nodes.
     if (found.has_errors()) return imported;
@@ -44,7 +49,8 @@ Result<ImportedModel> import_bytes(const std::string& bytes, const std::filesyst
 
 }  // namespace
 
-std::optional<ImportedModel> import_model(const std::filesystem::path& path, const ImportOptions& options, Diagnostics& diagnostics) {
+std::optional<ImportedModel> import_model(const std::filesystem::path& path,
+                                          const ImportOptions& options, Diagnostics& diagnostics) {
   Diagnostics found;
   std::optional<ImportedModel> imported;
   if (Result<std::string> bytes = read_file(path, limits::kModelBytes); !bytes) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ONNX file -> Graph. Every tensor of the Graph has a static shape: dimensions are bound first, and whatever of the model
-// computes shapes folds away while it is imported.
+// ONNX file -> Graph. Every tensor of the Graph has a static shape: dimensions are bound first, and
+// whatever of the model computes shapes folds away while it is imported.
 #pragma once
 
 #include <filesystem>
@@ -15,8 +15,8 @@
 namespace kiln {
 
 struct ImportOptions {
-  std::map<std::string, int64_t> dims;         ///< --dim N=1: values of named dimensions
-  std::map<std::string, Shape> input_shapes;   ///< --input-shape x=1,3,96,96
+  std::map<std::string, int64_t> dims;        ///< --dim N=1: values of named dimensions
+  std::map<std::string, Shape> input_shapes;  ///< --input-shape x=1,3,96,96
 };
 
 struct ImportedModel {
@@ -24,8 +24,10 @@ struct ImportedModel {
   ModelInfo info;
 };
 
-/// Nothing when `diagnostics` has errors; all unsupported nodes are listed in one run. Unnamed or batch-like leading dimensions
-/// become 1 with a note; any other unbound dimension is an error that names the flag to add.
-std::optional<ImportedModel> import_model(const std::filesystem::path& path, const ImportOptions& options, Diagnostics& diagnostics);
+/// Nothing when `diagnostics` has errors; all unsupported nodes are listed in one run. Unnamed or
+/// batch-like leading dimensions become 1 with a note; any other unbound dimension is an error that
+/// names the flag to add.
+std::optional<ImportedModel> import_model(const std::filesystem::path& path,
+                                          const ImportOptions& options, Diagnostics& diagnostics);
 
 }  // namespace kiln

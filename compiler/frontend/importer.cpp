@@ -2,7 +2,6 @@
 #include "compiler/frontend/importer.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/unknown_field_set.h>
 
 #include <algorithm>
 #include <utility>
@@ -14,73 +13,31 @@
 namespace kiln {
 namespace {
 
-// Fields younger than the installed onnx.proto (IR version 9 and 10); protobuf keeps them as unknown fields.
-constexpr int kNodeOverload = 8, kFunctionAttributeDefault = 11, kFunctionOverload = 13;
-
-std::vector<std::string> unknown_strings(const google::protobuf::UnknownFieldSet& fields, int number) {
-  std::vector<std::string> out;
-  for (int i = 0; i < fields.field_count(); ++i)
-    if (const auto& f = fields.field(i); f.number() == number && f.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
-      out.push_back(f.length_delimited());
-  return out;
-}
-
-std::string function_key(std::string_view domain, std::string_view name, const google::protobuf::UnknownFieldSet& fields, int overload) {
-  std::vector<std::string> overloads = unknown_strings(fields, overload);
-  return fmt::format("{}:{}:{}", plain_domain(domain), name, overloads.empty() ? "" : overloads.back());
-}
-
 Diagnostic unknown_operator(const onnx::NodeProto& node) {
   std::string_view domain = plain_domain(node.domain());
   bool control = domain.empty() && (node.op_type() == "Loop" || node.op_type() == "Scan");
   return error(DiagId::unsupported_operator,
                domain.empty() ? fmt::format("operator '{}' is not supported.", node.op_type())
-                              : fmt::format("operator '{}' of domain '{}' is not supported.", node.op_type(), domain),
-               control ? "unroll the loop, or move it to the application around the model." : "`kiln ops` lists the operators that are.");
-}
-
-std::vector<std::string_view> output_names(const onnx::GraphProto& graph) {
-  std::vector<std::string_view> names;
-  for (const onnx::ValueInfoProto& output : graph.output()) names.emplace_back(output.name());
-  return names;
+                              : fmt::format("operator '{}' of domain '{}' is not supported.",
+                                            node.op_type(), domain),
+               control ? "unroll the loop, or move it to the application around the model."
+                       : "`kiln ops` lists the operators that are.");
 }
 
 }  // namespace
 
-Importer::Importer(const onnx::ModelProto& model, Opsets opsets, const ExternalData& external, Graph& graph, Diagnostics& diagnostics)
-    : model_(model), opsets_(std::move(opsets)), external_(external), graph_(graph), diagnostics_(diagnostics) {
+Importer::Importer(const onnx::ModelProto& model, Opsets opsets, const ExternalData& external,
+                   Graph& graph, Diagnostics& diagnostics)
+    : model_(model),
+      opsets_(std::move(opsets)),
+      external_(external),
+      graph_(graph),
+      diagnostics_(diagnostics) {
   read_functions();
-}
-
-void Importer::read_functions() {
-  for (const onnx::FunctionProto& proto : model_.functions()) {
-    Function function;
-    function.proto = &proto;
-    Result<Opsets> opsets = read_opsets(proto.opset_import());
-    if (opsets) function.opsets = std::move(*opsets);
-    else function.problem = opsets.diagnostic().message;
-    function.opsets.insert(opsets_.begin(), opsets_.end());  // where the function itself imports nothing
-    for (const std::string& bytes : unknown_strings(proto.unknown_fields(), kFunctionAttributeDefault)) {
-      onnx::AttributeProto attribute;
-      if (attribute.ParseFromString(bytes) && is_plain_text(attribute.name())) function.defaults.push_back(std::move(attribute));
-      else function.problem = "the default of an attribute cannot be read.";
-    }
-    std::string key = function_key(proto.domain(), proto.name(), proto.unknown_fields(), kFunctionOverload);
-    auto [it, added] = functions_.emplace(std::move(key), std::move(function));
-    if (!added) it->second.problem = "it is defined twice.";
-  }
 }
 
 void Importer::report(Diagnostic d, const Site& site) {
   diagnostics_.report(std::move(d).at_node(describe(site.node, site.name)));
-}
-
-bool Importer::is_if(const onnx::NodeProto& node) { return node.op_type() == "If" && plain_domain(node.domain()).empty(); }
-
-const Importer::Function* Importer::function_of(const onnx::NodeProto& node) const {
-  if (functions_.empty()) return nullptr;
-  auto it = functions_.find(function_key(node.domain(), node.op_type(), node.unknown_fields(), kNodeOverload));
-  return it == functions_.end() ? nullptr : &it->second;
 }
 
 void Importer::run(const ModelInputs& inputs) {
@@ -99,17 +56,21 @@ void Importer::run(const ModelInputs& inputs) {
 void Importer::bind_initializers(const onnx::GraphProto& graph, Scope& scope) {
   for (const onnx::TensorProto& tensor : graph.initializer())
     if (!scope.names.emplace(tensor.name(), Binding{kNoValue, &tensor, false}).second)
-      diagnostics_.report(error(DiagId::duplicate_tensor, fmt::format("tensor '{}' is defined twice.", tensor.name())));
-  for (const onnx::SparseTensorProto& tensor : graph.sparse_initializer()) scope.sparse.insert(tensor.values().name());
+      diagnostics_.report(error(DiagId::duplicate_tensor,
+                                fmt::format("tensor '{}' is defined twice.", tensor.name())));
+  for (const onnx::SparseTensorProto& tensor : graph.sparse_initializer())
+    scope.sparse.insert(tensor.values().name());
 }
 
-void Importer::import_body(const NodeProtos& nodes, const std::vector<std::string_view>& outputs, Scope& scope) {
+void Importer::import_body(const NodeProtos& nodes, const std::vector<std::string_view>& outputs,
+                           Scope& scope) {
   nodes_ += static_cast<size_t>(nodes.size());
   if (!within_limits()) return;
   Result<NodeOrder> order = order_nodes(nodes, outputs);
   if (!order) {
     diagnostics_.report(std::move(order).diagnostic());
-    for (std::string_view name : outputs) scope.names.insert_or_assign(name, Binding{kNoValue, nullptr, true});
+    for (std::string_view name : outputs)
+      scope.names.insert_or_assign(name, Binding{kNoValue, nullptr, true});
     return;
   }
   if (scanned_.insert(&nodes).second) report_unknown_operators(*order, scope);
@@ -126,12 +87,16 @@ void Importer::report_unknown_operators(const NodeOrder& order, const Scope& sco
     if (const Function* function = function_of(*node)) {
       const NodeProtos& body = function->proto->node();
       if (!scanned_.insert(&body).second) continue;
-      std::vector<std::string_view> outputs(function->proto->output().begin(), function->proto->output().end());
+      std::vector<std::string_view> outputs(function->proto->output().begin(),
+                                            function->proto->output().end());
       Scope inner;
       inner.path = scope.path + ordered.name() + "/";
-      if (Result<NodeOrder> inner_order = order_nodes(body, outputs)) report_unknown_operators(*inner_order, inner);
-    } else if (!is_if(*node) && !op_table().find_onnx(plain_domain(node->domain()), node->op_type())) {
-      diagnostics_.report(unknown_operator(*node).at_node(describe(*node, scope.path + ordered.name())));
+      if (Result<NodeOrder> inner_order = order_nodes(body, outputs))
+        report_unknown_operators(*inner_order, inner);
+    } else if (!is_if(*node) &&
+               !op_table().find_onnx(plain_domain(node->domain()), node->op_type())) {
+      diagnostics_.report(
+          unknown_operator(*node).at_node(describe(*node, scope.path + ordered.name())));
     }
   }
 }
@@ -139,12 +104,18 @@ void Importer::report_unknown_operators(const NodeOrder& order, const Scope& sco
 bool Importer::within_limits() {
   if (stopped_) return false;
   for (; counted_values_ < graph_.value_count(); ++counted_values_)
-    if (const Tensor* t = graph_.constant(ValueId{static_cast<uint32_t>(counted_values_)})) constant_bytes_ += t->bytes().size();
+    if (const Tensor* t = graph_.constant(ValueId{static_cast<uint32_t>(counted_values_)}))
+      constant_bytes_ += t->bytes().size();
   if (constant_bytes_ > limits::kConstantBytes)
-    diagnostics_.report(error(DiagId::limit_exceeded, fmt::format("the constants take {} bytes, the limit is {}.", constant_bytes_, limits::kConstantBytes)));
+    diagnostics_.report(
+        error(DiagId::limit_exceeded, fmt::format("the constants take {} bytes, the limit is {}.",
+                                                  constant_bytes_, limits::kConstantBytes)));
   else if (nodes_ > limits::kNodes)
-    diagnostics_.report(error(DiagId::limit_exceeded, fmt::format("the model has more than {} nodes, functions inlined.", limits::kNodes)));
-  else return true;
+    diagnostics_.report(
+        error(DiagId::limit_exceeded,
+              fmt::format("the model has more than {} nodes, functions inlined.", limits::kNodes)));
+  else
+    return true;
   stopped_ = true;
   return false;
 }
@@ -175,112 +146,43 @@ Result<std::vector<Importer::Binding>> Importer::import_by_kind(Site& site) {
   return apply_operator(site, *op);
 }
 
-Result<std::vector<Importer::Binding>> Importer::call_function(Site& site, const Function& function) {
-  const onnx::FunctionProto& proto = *function.proto;
-  if (!function.problem.empty()) return error(DiagId::bad_node, fmt::format("function '{}' cannot be called: {}", proto.name(), function.problem));
-  if (std::find(calls_.begin(), calls_.end(), &function) != calls_.end())
-    return error(DiagId::bad_node, fmt::format("function '{}' calls itself.", proto.name()), "ONNX functions must not be recursive.");
-  if (site.scope.depth >= limits::kNesting)
-    return error(DiagId::limit_exceeded, fmt::format("functions and branches are nested more than {} deep.", limits::kNesting));
-  if (site.node.input_size() > proto.input_size() || site.node.output_size() > proto.output_size())
-    return error(DiagId::bad_node, fmt::format("the call has {} inputs and {} outputs, function '{}' has {} and {}.", site.node.input_size(),
-                                               site.node.output_size(), proto.name(), proto.input_size(), proto.output_size()));
-  std::map<std::string, const onnx::AttributeProto*> attributes;
-  for (const onnx::AttributeProto& attribute : function.defaults) attributes[attribute.name()] = &attribute;
-  Result<AttrProtos> given = attributes_of(site.node, site.scope);
-  if (!given) return std::move(given).diagnostic();
-  for (const auto& [name, attribute] : *given) {
-    bool known = attributes.count(name) || std::find(proto.attribute().begin(), proto.attribute().end(), name) != proto.attribute().end();
-    if (!known) return error(DiagId::bad_node, fmt::format("function '{}' has no attribute '{}'.", proto.name(), name));
-    attributes[name] = attribute;
-  }
-
-  Scope inner;
-  inner.path = site.name + "/";
-  inner.opsets = &function.opsets;
-  inner.attributes = &attributes;
-  inner.depth = site.scope.depth + 1;
-  for (int i = 0; i < proto.input_size(); ++i) {
-    Binding binding;
-    if (i < site.node.input_size() && !site.node.input(i).empty()) binding = *resolve(site.node.input(i), site.scope);
-    inner.names[proto.input(i)] = binding;
-  }
-  std::vector<std::string_view> outputs(proto.output().begin(), proto.output().end());
-  calls_.push_back(&function);
-  import_body(proto.node(), outputs, inner);
-  calls_.pop_back();
-  std::vector<Binding> values;
-  for (int i = 0; i < site.node.output_size(); ++i) {
-    Result<Binding> binding = resolve(proto.output(i), inner);
-    if (!binding && !stopped_) return std::move(binding).diagnostic();
-    values.push_back(binding ? *binding : Binding{kNoValue, nullptr, true});
-  }
-  return values;
-}
-
-Result<std::vector<Importer::Binding>> Importer::choose_branch(Site& site) {
-  const onnx::GraphProto* branches[2] = {nullptr, nullptr};
-  for (const onnx::AttributeProto& attribute : site.node.attribute()) {
-    if (attribute.name() == "then_branch" && attribute.has_g()) branches[1] = &attribute.g();
-    if (attribute.name() == "else_branch" && attribute.has_g()) branches[0] = &attribute.g();
-  }
-  if (!branches[0] || !branches[1] || site.node.input_size() != 1 || site.node.input(0).empty())
-    return error(DiagId::bad_node, "If needs one input and the attributes 'then_branch' and 'else_branch'.");
-  const Tensor* condition = graph_.constant(resolve(site.node.input(0), site.scope)->value);
-  if (!condition)
-    return error(DiagId::unsupported_node, "the condition is computed at run time; only a constant one is supported.",
-                 "make both branches part of the graph and choose with Where, or export the model for one case.");
-  if (condition->type.dtype != DType::boolean || condition->type.elements() != 1)
-    return error(DiagId::bad_node, fmt::format("the condition is {}, it must be one bool.", to_string(condition->type)));
-  if (site.scope.depth >= limits::kNesting)
-    return error(DiagId::limit_exceeded, fmt::format("functions and branches are nested more than {} deep.", limits::kNesting));
-  const onnx::GraphProto& branch = *branches[condition->as<uint8_t>()[0] != 0];
-  if (branch.input_size() > 0 || branch.output_size() < site.node.output_size())
-    return error(DiagId::bad_node, fmt::format("the branch has {} inputs and {} outputs, the node needs 0 and {}.", branch.input_size(),
-                                               branch.output_size(), site.node.output_size()));
-  Scope inner;
-  inner.outer = &site.scope;
-  inner.path = site.name + "/";
-  inner.opsets = site.scope.opsets;
-  inner.attributes = site.scope.attributes;
-  inner.depth = site.scope.depth + 1;
-  bind_initializers(branch, inner);
-  import_body(branch.node(), output_names(branch), inner);
-  std::vector<Binding> values;
-  for (int i = 0; i < site.node.output_size(); ++i) {
-    Result<Binding> binding = resolve(branch.output(i).name(), inner);
-    if (!binding && !stopped_) return std::move(binding).diagnostic();
-    values.push_back(binding ? *binding : Binding{kNoValue, nullptr, true});
-  }
-  return values;
-}
-
 Result<OnnxNode> Importer::onnx_node(Site& site, const OpDef& op) {
   OnnxNode node;
   node.domain = plain_domain(site.node.domain());
   node.type = site.node.op_type();
   node.name = site.name;
   auto opset = site.scope.opsets->find(node.domain);
-  if (opset != site.scope.opsets->end()) node.opset = opset->second;
-  else if (node.domain.empty()) return error(DiagId::bad_opset, "the model imports no opset for the default domain.", "export it again.");
-  else node.opset = 1;
+  if (opset != site.scope.opsets->end())
+    node.opset = opset->second;
+  else if (node.domain.empty())
+    return error(DiagId::bad_opset, "the model imports no opset for the default domain.",
+                 "export it again.");
+  else
+    node.opset = 1;
   if (node.opset < op.onnx.since || node.opset > op.onnx.until)
-    return error(DiagId::unsupported_node, fmt::format("{} of opset {} is not supported, only that of opset {} to {} is.", node.type,
-                                                       node.opset, op.onnx.since, std::min(op.onnx.until, limits::kNewestOpset)));
+    return error(
+        DiagId::unsupported_node,
+        fmt::format("{} of opset {} is not supported, only that of opset {} to {} is.", node.type,
+                    node.opset, op.onnx.since, std::min(op.onnx.until, limits::kNewestOpset)));
   Result<AttrProtos> protos = attributes_of(site.node, site.scope);
   if (!protos) return std::move(protos).diagnostic();
   Result<Attrs> attrs = attrs_from_protos(*protos, op.onnx, external_);
   if (!attrs) return std::move(attrs).diagnostic();
   node.attrs = std::move(*attrs);
-  for (const std::string& name : site.node.input()) node.inputs.push_back(name.empty() ? kNoValue : resolve(name, site.scope)->value);
+  for (const std::string& name : site.node.input())
+    node.inputs.push_back(name.empty() ? kNoValue : resolve(name, site.scope)->value);
   while (!node.inputs.empty() && node.inputs.back() == kNoValue) node.inputs.pop_back();
   if (node.inputs.size() > op.onnx.max_inputs)
-    return error(DiagId::bad_node, fmt::format("{} takes at most {} inputs, the node has {}.", node.type, op.onnx.max_inputs, node.inputs.size()));
+    return error(DiagId::bad_node, fmt::format("{} takes at most {} inputs, the node has {}.",
+                                               node.type, op.onnx.max_inputs, node.inputs.size()));
   for (size_t i = 0; i < op.onnx.min_inputs; ++i)
-    if (!node.has(i)) return error(DiagId::bad_node, fmt::format("input {} is missing, {} needs {}.", i, node.type, op.onnx.min_inputs));
+    if (!node.has(i))
+      return error(DiagId::bad_node, fmt::format("input {} is missing, {} needs {}.", i, node.type,
+                                                 op.onnx.min_inputs));
   node.output_count = static_cast<size_t>(site.node.output_size());
   if (node.output_count == 0) return error(DiagId::bad_node, "the node has no outputs.");
-  for (const std::string& name : site.node.output()) node.output_used.push_back(!name.empty() && site.order.read.count(name));
+  for (const std::string& name : site.node.output())
+    node.output_used.push_back(!name.empty() && site.order.read.count(name));
   return node;
 }
 
@@ -288,20 +190,26 @@ Result<std::vector<Importer::Binding>> Importer::apply_operator(Site& site, cons
   Result<OnnxNode> node = onnx_node(site, op);
   if (!node) return std::move(node).diagnostic();
   GraphBuilder builder(graph_, {site.name});
-  // What the importer makes on the way to the node's own outputs; those get their ONNX names when they are bound.
+  // What the importer makes on the way to the node's own outputs; those get their ONNX names when
+  // they are bound.
   const std::string& first = site.node.output(0);
   builder.set_name(first.empty() ? site.name : site.scope.path + first + "_part");
   Result<std::vector<ValueId>> values =
-      op.import ? op.import(*node, builder) : builder.add_multi(op, std::move(node->inputs), std::move(node->attrs));
+      op.import ? op.import(*node, builder)
+                : builder.add_multi(op, std::move(node->inputs), std::move(node->attrs));
   if (!values) return std::move(values).diagnostic();
   std::vector<Binding> out;
   for (size_t i = 0; i < node->output_count; ++i) {
     ValueId value = i < values->size() ? (*values)[i] : kNoValue;
     if (value == kNoValue && node->output_used[i])
-      return error(DiagId::bad_node, fmt::format("output {} ('{}') is none that {} has.", i, site.node.output(static_cast<int>(i)), node->type));
+      return error(DiagId::bad_node,
+                   fmt::format("output {} ('{}') is none that {} has.", i,
+                               site.node.output(static_cast<int>(i)), node->type));
     if (value != kNoValue && !graph_.constant(value) && graph_.type(value).elements() == 0)
-      return error(DiagId::bad_dimensions, fmt::format("output '{}' would have shape {}, which holds no elements.",
-                                                       site.node.output(static_cast<int>(i)), to_string(std::span<const int64_t>(graph_.type(value).shape))));
+      return error(DiagId::bad_dimensions,
+                   fmt::format("output '{}' would have shape {}, which holds no elements.",
+                               site.node.output(static_cast<int>(i)),
+                               to_string(std::span<const int64_t>(graph_.type(value).shape))));
     out.push_back(Binding{value, nullptr, false});
   }
   return out;
@@ -311,25 +219,32 @@ void Importer::bind_outputs(Site& site, const std::vector<Binding>& values, size
   for (int i = 0; i < site.node.output_size(); ++i) {
     const std::string& name = site.node.output(i);
     if (name.empty()) continue;
-    Binding binding = static_cast<size_t>(i) < values.size() ? values[static_cast<size_t>(i)] : Binding{kNoValue, nullptr, true};
+    Binding binding = static_cast<size_t>(i) < values.size() ? values[static_cast<size_t>(i)]
+                                                             : Binding{kNoValue, nullptr, true};
     if (!site.scope.names.emplace(name, binding).second) {
-      report(error(DiagId::duplicate_tensor, fmt::format("output '{}' has the name of an input or initializer.", name)), site);
+      report(error(DiagId::duplicate_tensor,
+                   fmt::format("output '{}' has the name of an input or initializer.", name)),
+             site);
       site.scope.names[name].failed = true;
       continue;
     }
     ValueId value = binding.value;
     if (value == kNoValue || index(value) < first_new || graph_.value(value).onnx) continue;
     graph_.set_name(value, site.scope.path + name);
-    if (site.scope.is_main() && !graph_.constant(value)) graph_.set_onnx(value, OnnxTensor{name, graph_.type(value).shape, {}});
+    if (site.scope.is_main() && !graph_.constant(value))
+      graph_.set_onnx(value, OnnxTensor{name, graph_.type(value).shape, {}});
   }
 }
 
 void Importer::finish_outputs(Scope& scope) {
-  if (model_.graph().output_size() == 0) diagnostics_.report(error(DiagId::no_outputs, "the model has no outputs.", "export it with outputs."));
+  if (model_.graph().output_size() == 0)
+    diagnostics_.report(
+        error(DiagId::no_outputs, "the model has no outputs.", "export it with outputs."));
   std::unordered_set<std::string_view> seen;
   for (const onnx::ValueInfoProto& info : model_.graph().output()) {
     if (!seen.insert(info.name()).second) {
-      diagnostics_.report(error(DiagId::duplicate_tensor, fmt::format("output '{}' is listed twice.", info.name())));
+      diagnostics_.report(error(DiagId::duplicate_tensor,
+                                fmt::format("output '{}' is listed twice.", info.name())));
       continue;
     }
     Result<Binding> binding = resolve(info.name(), scope);
@@ -339,14 +254,17 @@ void Importer::finish_outputs(Scope& scope) {
     }
     if (binding->failed) continue;
     if (binding->value == kNoValue) {
-      diagnostics_.report(error(DiagId::missing_tensor, fmt::format("output '{}' stands for an omitted input of a function.", info.name())));
+      diagnostics_.report(error(
+          DiagId::missing_tensor,
+          fmt::format("output '{}' stands for an omitted input of a function.", info.name())));
       continue;
     }
     const TensorType& type = graph_.type(binding->value);
     int32_t declared = info.type().tensor_type().elem_type();
     if (declared != 0 && dtype_from_onnx(declared) != type.dtype)
-      diagnostics_.report(error(DiagId::bad_node, fmt::format("output '{}' is declared as {}, the graph computes {}.", info.name(),
-                                                              onnx_type_name(declared), to_string(type))));
+      diagnostics_.report(error(
+          DiagId::bad_node, fmt::format("output '{}' is declared as {}, the graph computes {}.",
+                                        info.name(), onnx_type_name(declared), to_string(type))));
     graph_.add_output(binding->value, info.name());
   }
 }
@@ -354,11 +272,16 @@ void Importer::finish_outputs(Scope& scope) {
 Result<Importer::Binding> Importer::resolve(std::string_view name, Scope& scope) {
   for (Scope* s = &scope; s; s = s->outer) {
     if (auto it = s->names.find(name); it != s->names.end())
-      return it->second.initializer ? convert_initializer(name, it->second) : Result<Binding>(it->second);
+      return it->second.initializer ? convert_initializer(name, it->second)
+                                    : Result<Binding>(it->second);
     if (s->sparse.count(name))
-      return error(DiagId::unsupported_tensor, fmt::format("initializer '{}' is sparse, which is not supported.", name), "store it as a dense tensor.");
+      return error(DiagId::unsupported_tensor,
+                   fmt::format("initializer '{}' is sparse, which is not supported.", name),
+                   "store it as a dense tensor.");
   }
-  return error(DiagId::missing_tensor, fmt::format("tensor '{}' is no input, no initializer and no output of a node.", name));
+  return error(
+      DiagId::missing_tensor,
+      fmt::format("tensor '{}' is no input, no initializer and no output of a node.", name));
 }
 
 Result<Importer::Binding> Importer::convert_initializer(std::string_view name, Binding& binding) {
@@ -381,10 +304,13 @@ Result<AttrProtos> Importer::attributes_of(const onnx::NodeProto& node, const Sc
       continue;
     }
     if (!scope.attributes)
-      return error(DiagId::bad_node, fmt::format("attribute '{}' refers to '{}' of a function, but the node is in none.", attribute.name(),
-                                                 attribute.ref_attr_name()));
+      return error(
+          DiagId::bad_node,
+          fmt::format("attribute '{}' refers to '{}' of a function, but the node is in none.",
+                      attribute.name(), attribute.ref_attr_name()));
     auto it = scope.attributes->find(attribute.ref_attr_name());
-    if (it != scope.attributes->end()) out.emplace_back(attribute.name(), it->second);  // else the caller leaves it at its default
+    if (it != scope.attributes->end())
+      out.emplace_back(attribute.name(), it->second);  // else the caller leaves it at its default
   }
   return out;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The nodes of an ONNX model -> nodes of a Graph.
 //
-// A body (the main graph, a called function, the chosen branch of an If) is walked in dependency order with a scope that maps
-// ONNX names to values. Functions are inlined by importing their body once per call. A node that cannot be imported is
-// reported, its outputs are marked as failed, and whatever depends on those is skipped without a message: so one run lists all
-// independent problems.
+// A body (the main graph, a called function, the chosen branch of an If) is walked in dependency
+// order with a scope that maps ONNX names to values. Functions are inlined by importing their body
+// once per call. A node that cannot be imported is reported, its outputs are marked as failed, and
+// whatever depends on those is skipped without a message: so one run lists all independent
+// problems.
 #pragma once
 
 #include <onnx/onnx_pb.h>
@@ -28,13 +29,15 @@ namespace kiln {
 
 class Importer {
  public:
-  Importer(const onnx::ModelProto& model, Opsets opsets, const ExternalData& external, Graph& graph, Diagnostics& diagnostics);
+  Importer(const onnx::ModelProto& model, Opsets opsets, const ExternalData& external, Graph& graph,
+           Diagnostics& diagnostics);
 
   /// Imports the main graph with these inputs, and makes its outputs the outputs of the Graph.
   void run(const ModelInputs& inputs);
 
  private:
-  /// What an ONNX name stands for. None of the three: an optional input of a function that its caller omits.
+  /// What an ONNX name stands for. None of the three: an optional input of a function that its
+  /// caller omits.
   struct Binding {
     ValueId value = kNoValue;
     const onnx::TensorProto* initializer = nullptr;  ///< not converted yet
@@ -49,13 +52,15 @@ class Importer {
   };
 
   struct Scope {
-    Scope* outer = nullptr;                        ///< of a branch: the graph around it
-    std::string path;                                    ///< in front of the names of nodes and tensors: "outer/"
+    Scope* outer = nullptr;  ///< of a branch: the graph around it
+    std::string path;        ///< in front of the names of nodes and tensors: "outer/"
     const Opsets* opsets = nullptr;
-    const std::map<std::string, const onnx::AttributeProto*>* attributes = nullptr;  ///< of the function's call
+    const std::map<std::string, const onnx::AttributeProto*>* attributes =
+        nullptr;  ///< of the function's call
     size_t depth = 0;
     std::unordered_map<std::string_view, Binding> names;
-    std::unordered_set<std::string_view> sparse;         ///< sparse initializers, refused where they are used
+    std::unordered_set<std::string_view>
+        sparse;  ///< sparse initializers, refused where they are used
 
     [[nodiscard]] bool is_main() const { return depth == 0; }
   };
@@ -64,18 +69,22 @@ class Importer {
   struct Site {
     const onnx::NodeProto& node;
     Scope& scope;
-    std::string name;   ///< "outer/conv1", never empty
+    std::string name;  ///< "outer/conv1", never empty
     const NodeOrder& order;
   };
 
   void read_functions();
   void bind_initializers(const onnx::GraphProto& graph, Scope& scope);
-  void import_body(const NodeProtos& nodes, const std::vector<std::string_view>& outputs, Scope& scope);
+  void import_body(const NodeProtos& nodes, const std::vector<std::string_view>& outputs,
+                   Scope& scope);
   void report_unknown_operators(const NodeOrder& order, const Scope& scope);
   void import_node(Site& site);
   Result<std::vector<Binding>> import_by_kind(Site& site);
   Result<std::vector<Binding>> call_function(Site& site, const Function& function);
   Result<std::vector<Binding>> choose_branch(Site& site);
+  /// What the first `count` of a called body's outputs are.
+  Result<std::vector<Binding>> results_of(const std::vector<std::string_view>& outputs, int count,
+                                          Scope& inner);
   Result<std::vector<Binding>> apply_operator(Site& site, const OpDef& op);
   Result<OnnxNode> onnx_node(Site& site, const OpDef& op);
   void bind_outputs(Site& site, const std::vector<Binding>& values, size_t first_new);
@@ -96,12 +105,12 @@ class Importer {
   Graph& graph_;
   Diagnostics& diagnostics_;
   std::map<std::string, Function, std::less<>> functions_;
-  std::vector<const Function*> calls_;                   ///< that are being imported, outermost first
-  std::unordered_set<const void*> scanned_;              ///< bodies whose unknown operators have been reported
+  std::vector<const Function*> calls_;       ///< that are being imported, outermost first
+  std::unordered_set<const void*> scanned_;  ///< bodies whose unknown operators have been reported
   size_t nodes_ = 0;
   size_t counted_values_ = 0;
   uint64_t constant_bytes_ = 0;
-  bool stopped_ = false;                                 ///< a limit was met
+  bool stopped_ = false;  ///< a limit was met
 };
 
 }  // namespace kiln

@@ -15,8 +15,10 @@ namespace kiln {
 /// The names are strings of the model.
 using ModelInputs = std::vector<std::pair<std::string_view, TensorType>>;
 
-/// Inputs that are initializers as well are left out: they are constants. Everything wrong is reported in one run:
-/// unbound_dimension, bad_dimensions, bad_shape_option, unknown_input_name, unsupported_type, duplicate_tensor; note batch_assumed.
-ModelInputs bind_inputs(const onnx::GraphProto& graph, const ImportOptions& options, Diagnostics& diagnostics);
+/// Inputs that are initializers as well are left out: they are constants. Everything wrong is
+/// reported in one run: unbound_dimension, bad_dimensions, bad_shape_option, unknown_input_name,
+/// unsupported_type, duplicate_tensor; note batch_assumed.
+ModelInputs bind_inputs(const onnx::GraphProto& graph, const ImportOptions& options,
+                        Diagnostics& diagnostics);
 
 }  // namespace kiln

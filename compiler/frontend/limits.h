@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the frontend refuses as larger than any model for a microcontroller, so that a hostile or broken file costs neither
-// much memory nor much time.
+// What the frontend refuses as larger than any model for a microcontroller, so that a hostile or
+// broken file costs neither much memory nor much time.
 #pragma once
 
 #include <cstddef>

@@ -62,10 +62,13 @@ class Inliner {
 
 Status add_outputs(onnx::GraphProto& graph, const std::vector<std::string>& names) {
   std::unordered_set<std::string> made, outputs;
-  for (const onnx::NodeProto& node : graph.node()) made.insert(node.output().begin(), node.output().end());
+  for (const onnx::NodeProto& node : graph.node())
+    made.insert(node.output().begin(), node.output().end());
   for (const onnx::ValueInfoProto& output : graph.output()) outputs.insert(output.name());
   for (const std::string& name : names) {
-    if (name.empty() || !made.count(name)) return error(DiagId::missing_tensor, fmt::format("no node of the main graph makes a tensor '{}'.", name));
+    if (name.empty() || !made.count(name))
+      return error(DiagId::missing_tensor,
+                   fmt::format("no node of the main graph makes a tensor '{}'.", name));
     // Without a type: ONNX Runtime infers it.
     if (outputs.insert(name).second) graph.add_output()->set_name(name);
   }
@@ -74,9 +77,12 @@ Status add_outputs(onnx::GraphProto& graph, const std::vector<std::string>& name
 
 }  // namespace
 
-Result<std::string> serialized_model(const std::filesystem::path& path) { return model_with_outputs(path, {}); }
+Result<std::string> serialized_model(const std::filesystem::path& path) {
+  return model_with_outputs(path, {});
+}
 
-Result<std::string> model_with_outputs(const std::filesystem::path& path, const std::vector<std::string>& names) {
+Result<std::string> model_with_outputs(const std::filesystem::path& path,
+                                       const std::vector<std::string>& names) {
   return guarded([&]() -> Result<std::string> {
     Result<onnx::ModelProto> model = read_model(path);
     if (!model) return std::move(model).diagnostic();
@@ -88,7 +94,9 @@ Result<std::string> model_with_outputs(const std::filesystem::path& path, const 
     if (done) done = add_outputs(*model->mutable_graph(), names);
     if (!done) return std::move(done).diagnostic().in_file(path.string());
     if (model->ByteSizeLong() > limits::kModelBytes)
-      return error(DiagId::limit_exceeded, fmt::format("the model with its external data has {} bytes, the limit is {}.", model->ByteSizeLong(), limits::kModelBytes))
+      return error(DiagId::limit_exceeded,
+                   fmt::format("the model with its external data has {} bytes, the limit is {}.",
+                               model->ByteSizeLong(), limits::kModelBytes))
           .in_file(path.string());
     return model->SerializeAsString();
   });

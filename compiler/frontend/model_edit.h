@@ -13,8 +13,10 @@ namespace kiln {
 /// The model as one self-contained serialized ModelProto: external data is moved into it.
 Result<std::string> serialized_model(const std::filesystem::path& path);
 
-/// The same with the tensors `names` of the main graph as additional outputs, after the model's own and in the order of `names`.
-/// Names that are outputs already are skipped. Errors: those of reading a model, missing_tensor for a name that no node makes.
-Result<std::string> model_with_outputs(const std::filesystem::path& path, const std::vector<std::string>& names);
+/// The same with the tensors `names` of the main graph as additional outputs, after the model's own
+/// and in the order of `names`. Names that are outputs already are skipped. Errors: those of
+/// reading a model, missing_tensor for a name that no node makes.
+Result<std::string> model_with_outputs(const std::filesystem::path& path,
+                                       const std::vector<std::string>& names);
 
 }  // namespace kiln

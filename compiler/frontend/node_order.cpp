@@ -39,13 +39,15 @@ void collect_captures(const onnx::GraphProto& graph, Names& out) {
 
 class Sorter {
  public:
-  explicit Sorter(const NodeProtos& nodes) : nodes_(nodes), state_(static_cast<size_t>(nodes.size()), State::unseen) {}
+  explicit Sorter(const NodeProtos& nodes)
+      : nodes_(nodes), state_(static_cast<size_t>(nodes.size()), State::unseen) {}
 
   Result<NodeOrder> run(std::span<const std::string_view> wanted) {
     for (int i = 0; i < nodes_.size(); ++i)
       for (const std::string& name : nodes_[i].output())
         if (!name.empty() && !producer_.emplace(name, i).second)
-          return error(DiagId::duplicate_tensor, fmt::format("tensor '{}' is the output of two nodes.", name))
+          return error(DiagId::duplicate_tensor,
+                       fmt::format("tensor '{}' is the output of two nodes.", name))
               .at_node(describe(nodes_[i], OrderedNode{&nodes_[i], i}.name()));
     mark_live(wanted);
     for (int i = 0; i < nodes_.size(); ++i)
@@ -88,7 +90,8 @@ class Sorter {
     }
   }
 
-  // Depth first with a stack of its own: a chain may be as long as the model. False: a cycle, whose nodes are on the stack.
+  // Depth first with a stack of its own: a chain may be as long as the model. False: a cycle, whose
+  // nodes are on the stack.
   bool visit(int start) {
     if (state(start) == State::done) return true;
     open(start);
@@ -119,14 +122,18 @@ class Sorter {
   [[nodiscard]] Diagnostic cycle() const {
     std::string path;
     size_t count = 0;
-    auto first = std::find_if(stack_.begin(), stack_.end(), [&](const Frame& f) { return f.node == closing_; });
+    auto first = std::find_if(stack_.begin(), stack_.end(),
+                              [&](const Frame& f) { return f.node == closing_; });
     for (auto it = first; it != stack_.end() && count < 5; ++it, ++count) {
       const onnx::NodeProto& node = nodes_[it->node];
-      path += fmt::format("{}{}", count ? ", " : "", describe(node, OrderedNode{&node, it->node}.name()));
+      path += fmt::format("{}{}", count ? ", " : "",
+                          describe(node, OrderedNode{&node, it->node}.name()));
     }
     auto length = static_cast<size_t>(stack_.end() - first);
-    return error(DiagId::cyclic_graph, fmt::format("{} node{} wait{} for each other's outputs: {}{}.", length, length == 1 ? "" : "s",
-                                                   length == 1 ? "s" : "", path, length > count ? ", ..." : ""),
+    return error(DiagId::cyclic_graph,
+                 fmt::format("{} node{} wait{} for each other's outputs: {}{}.", length,
+                             length == 1 ? "" : "s", length == 1 ? "s" : "", path,
+                             length > count ? ", ..." : ""),
                  "a graph must not have cycles; loops are written with Loop or Scan.");
   }
 
@@ -141,10 +148,22 @@ class Sorter {
 
 }  // namespace
 
-Result<NodeOrder> order_nodes(const NodeProtos& nodes, std::span<const std::string_view> wanted) { return Sorter(nodes).run(wanted); }
+Result<NodeOrder> order_nodes(const NodeProtos& nodes, std::span<const std::string_view> wanted) {
+  return Sorter(nodes).run(wanted);
+}
 
-std::string OrderedNode::name() const { return proto->name().empty() ? fmt::format("{}_{}", proto->op_type(), index) : proto->name(); }
+std::vector<std::string_view> output_names(const onnx::GraphProto& graph) {
+  std::vector<std::string_view> names;
+  for (const onnx::ValueInfoProto& output : graph.output()) names.emplace_back(output.name());
+  return names;
+}
 
-std::string describe(const onnx::NodeProto& node, std::string_view name) { return fmt::format("'{}' ({})", name, node.op_type()); }
+std::string OrderedNode::name() const {
+  return proto->name().empty() ? fmt::format("{}_{}", proto->op_type(), index) : proto->name();
+}
+
+std::string describe(const onnx::NodeProto& node, std::string_view name) {
+  return fmt::format("'{}' ({})", name, node.op_type());
+}
 
 }  // namespace kiln

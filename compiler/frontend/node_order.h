@@ -25,15 +25,20 @@ struct OrderedNode {
 };
 
 struct NodeOrder {
-  /// The nodes on which the wanted tensors depend, each after those it depends on. Nodes that already stand in such an order
-  /// stay in the order of the file.
+  /// The nodes on which the wanted tensors depend, each after those it depends on. Nodes that
+  /// already stand in such an order stay in the order of the file.
   std::vector<OrderedNode> nodes;
-  /// Names read by those nodes and their subgraphs, and the wanted ones. The strings are those of the model.
+  /// Names read by those nodes and their subgraphs, and the wanted ones. The strings are those of
+  /// the model.
   std::unordered_set<std::string_view> read;
 };
 
-/// Errors: duplicate_tensor when two nodes define one name, cyclic_graph. Names that no node defines come from elsewhere.
+/// Errors: duplicate_tensor when two nodes define one name, cyclic_graph. Names that no node
+/// defines come from elsewhere.
 Result<NodeOrder> order_nodes(const NodeProtos& nodes, std::span<const std::string_view> wanted);
+
+/// The outputs of a graph. The strings are those of the model.
+std::vector<std::string_view> output_names(const onnx::GraphProto& graph);
 
 /// "'conv1' (Conv)", for messages.
 std::string describe(const onnx::NodeProto& node, std::string_view name);

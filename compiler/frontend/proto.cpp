@@ -14,7 +14,8 @@ namespace kiln {
 namespace {
 
 bool parse_with_depth(const std::string& bytes, int depth, google::protobuf::MessageLite& message) {
-  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int>(bytes.size()));
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),
+                                            static_cast<int>(bytes.size()));
   in.SetTotalBytesLimit(std::numeric_limits<int>::max());
   in.SetRecursionLimit(depth);
   return message.ParseFromCodedStream(&in) && in.ConsumedEntireMessage();
@@ -22,27 +23,39 @@ bool parse_with_depth(const std::string& bytes, int depth, google::protobuf::Mes
 
 Status parse(const std::string& bytes, google::protobuf::MessageLite& message) {
   if (bytes.size() > limits::kModelBytes)
-    return error(DiagId::limit_exceeded, fmt::format("the file has {} bytes, the limit is {}.", bytes.size(), limits::kModelBytes));
+    return error(DiagId::limit_exceeded, fmt::format("the file has {} bytes, the limit is {}.",
+                                                     bytes.size(), limits::kModelBytes));
   if (parse_with_depth(bytes, limits::kMessageDepth, message)) return Done{};
   message.Clear();
   // Only to tell the two reasons apart.
   if (parse_with_depth(bytes, 10 * limits::kMessageDepth, message))
-    return error(DiagId::limit_exceeded, fmt::format("messages are nested more than {} deep.", limits::kMessageDepth),
+    return error(DiagId::limit_exceeded,
+                 fmt::format("messages are nested more than {} deep.", limits::kMessageDepth),
                  "flatten the nested subgraphs of the model.");
-  return error(DiagId::not_onnx, fmt::format("the {} bytes are no ONNX protobuf message, or are cut off.", bytes.size()),
-               "check that the file was copied or downloaded completely.");
+  return error(
+      DiagId::not_onnx,
+      fmt::format("the {} bytes are no ONNX protobuf message, or are cut off.", bytes.size()),
+      "check that the file was copied or downloaded completely.");
 }
 
 // Formats that are commonly mistaken for ONNX.
 Status refuse_other_formats(const std::string& bytes) {
-  auto is = [&](size_t at, std::string_view magic) { return bytes.size() > at && std::string_view(bytes).substr(at, magic.size()) == magic; };
-  auto refuse = [](const char* what, const char* hint) { return error(DiagId::not_onnx, fmt::format("this is {}, not an ONNX model.", what), hint); };
+  auto is = [&](size_t at, std::string_view magic) {
+    return bytes.size() > at && std::string_view(bytes).substr(at, magic.size()) == magic;
+  };
+  auto refuse = [](const char* what, const char* hint) {
+    return error(DiagId::not_onnx, fmt::format("this is {}, not an ONNX model.", what), hint);
+  };
   if (bytes.empty()) return refuse("an empty file", "export the model again.");
   if (is(4, "TFL3")) return refuse("a TensorFlow Lite model", "convert it with tf2onnx.");
-  if (is(4, "ORTM")) return refuse("an ONNX Runtime .ort file", "use the .onnx file that it was made from.");
-  if (is(0, "PK\x03\x04")) return refuse("a zip archive (a PyTorch checkpoint or Keras file?)", "export the model to ONNX.");
+  if (is(4, "ORTM"))
+    return refuse("an ONNX Runtime .ort file", "use the .onnx file that it was made from.");
+  if (is(0, "PK\x03\x04"))
+    return refuse("a zip archive (a PyTorch checkpoint or Keras file?)",
+                  "export the model to ONNX.");
   if (is(0, "\x89HDF")) return refuse("an HDF5 file (a Keras model?)", "convert it with tf2onnx.");
-  if (is(0, "version https://git-lfs")) return refuse("a Git LFS pointer", "fetch the file itself with `git lfs pull`.");
+  if (is(0, "version https://git-lfs"))
+    return refuse("a Git LFS pointer", "fetch the file itself with `git lfs pull`.");
   return Done{};
 }
 
@@ -68,9 +81,12 @@ class TextCheck {
   void name(const std::string& text) {
     if (problem_) return;
     if (text.size() > limits::kNameBytes)
-      problem_ = error(DiagId::limit_exceeded, fmt::format("a name has {} bytes, the limit is {}.", text.size(), limits::kNameBytes));
+      problem_ = error(DiagId::limit_exceeded, fmt::format("a name has {} bytes, the limit is {}.",
+                                                           text.size(), limits::kNameBytes));
     else if (!is_plain_text(text))
-      problem_ = error(DiagId::not_onnx, "a name in the model is not UTF-8 text or has control characters.", "rename the tensor or node.");
+      problem_ = error(DiagId::not_onnx,
+                       "a name in the model is not UTF-8 text or has control characters.",
+                       "rename the tensor or node.");
   }
 
   void graph(const onnx::GraphProto& graph) {
@@ -106,7 +122,8 @@ class TextCheck {
 
   void length(const char* what, int count) {
     if (!problem_ && static_cast<size_t>(count) > limits::kOperands)
-      problem_ = error(DiagId::limit_exceeded, fmt::format("a node has {} {}, the limit is {}.", count, what, limits::kOperands));
+      problem_ = error(DiagId::limit_exceeded, fmt::format("a node has {} {}, the limit is {}.",
+                                                           count, what, limits::kOperands));
   }
 
   std::optional<Diagnostic> problem_;
@@ -120,7 +137,8 @@ Result<onnx::ModelProto> parse_model(const std::string& bytes) {
     onnx::ModelProto model;
     if (Status s = parse(bytes, model); !s) return std::move(s).diagnostic();
     if (!model.has_graph())
-      return error(DiagId::not_onnx, "the file holds no graph.", "check that it is an ONNX model and no single tensor.");
+      return error(DiagId::not_onnx, "the file holds no graph.",
+                   "check that it is an ONNX model and no single tensor.");
     TextCheck check;
     if (!check.model(model)) return std::move(check).diagnostic();
     return model;
@@ -145,10 +163,16 @@ Result<onnx::TensorProto> parse_tensor(const std::string& bytes) {
 
 bool is_plain_text(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
-    auto at = [&](size_t k) { return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u; };
+    auto at = [&](size_t k) {
+      return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u;
+    };
     unsigned lead = at(0);
     if (lead < 0x20 || lead == 0x7f) return false;
-    size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+    size_t length = lead < 0x80       ? 1
+                    : lead >> 5 == 6  ? 2
+                    : lead >> 4 == 14 ? 3
+                    : lead >> 3 == 30 ? 4
+                                      : 0;
     if (length == 0) return false;
     uint32_t code = length == 1 ? lead : lead & (0x7fu >> length);
     for (size_t k = 1; k < length; ++k) {
@@ -164,21 +188,28 @@ bool is_plain_text(std::string_view text) {
   return true;
 }
 
-Result<Opsets> read_opsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>& imports) {
+Result<Opsets> read_opsets(
+    const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>& imports) {
   Opsets opsets;
   for (const onnx::OperatorSetIdProto& import : imports) {
     auto [it, added] = opsets.emplace(plain_domain(import.domain()), import.version());
     if (!added && it->second != import.version())
-      return error(DiagId::bad_opset, fmt::format("opset {} and opset {} of domain '{}' are imported, only one can be.", it->second,
-                                                  import.version(), it->first));
+      return error(
+          DiagId::bad_opset,
+          fmt::format("opset {} and opset {} of domain '{}' are imported, only one can be.",
+                      it->second, import.version(), it->first));
   }
   auto it = opsets.find("");
   if (it == opsets.end()) return opsets;
   if (it->second < limits::kOldestOpset)
-    return error(DiagId::bad_opset, fmt::format("the model uses opset {}, kiln reads opset {} to {}.", it->second, limits::kOldestOpset, limits::kNewestOpset),
+    return error(DiagId::bad_opset,
+                 fmt::format("the model uses opset {}, kiln reads opset {} to {}.", it->second,
+                             limits::kOldestOpset, limits::kNewestOpset),
                  "export it again with a newer opset, or convert it with onnx.version_converter.");
   if (it->second > limits::kNewestOpset)
-    return error(DiagId::bad_opset, fmt::format("the model uses opset {}, kiln reads opset {} to {}.", it->second, limits::kOldestOpset, limits::kNewestOpset),
+    return error(DiagId::bad_opset,
+                 fmt::format("the model uses opset {}, kiln reads opset {} to {}.", it->second,
+                             limits::kOldestOpset, limits::kNewestOpset),
                  fmt::format("export it again with opset {} or older.", limits::kNewestOpset));
   return opsets;
 }

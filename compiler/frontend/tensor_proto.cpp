@@ -19,13 +19,19 @@ struct OnnxType {
   std::optional<DType> dtype;
 };
 constexpr OnnxType kTypes[] = {
-    {1, "float", DType::f32},     {2, "uint8", DType::u8},          {3, "int8", DType::i8},           {4, "uint16", DType::u16},
-    {5, "int16", DType::i16},     {6, "int32", DType::i32},         {7, "int64", DType::i64},         {8, "string", {}},
-    {9, "bool", DType::boolean},  {10, "float16", DType::f16},      {11, "double", DType::f64},       {12, "uint32", DType::u32},
-    {13, "uint64", DType::u64},   {14, "complex64", {}},            {15, "complex128", {}},           {16, "bfloat16", DType::bf16},
-    {17, "float8e4m3fn", {}},     {18, "float8e4m3fnuz", {}},       {19, "float8e5m2", {}},           {20, "float8e5m2fnuz", {}},
-    {21, "uint4", DType::u4},     {22, "int4", DType::i4},          {23, "float4e2m1", {}},           {24, "float8e8m0", {}},
-    {25, "uint2", {}},            {26, "int2", {}},
+    {1, "float", DType::f32},    {2, "uint8", DType::u8},
+    {3, "int8", DType::i8},      {4, "uint16", DType::u16},
+    {5, "int16", DType::i16},    {6, "int32", DType::i32},
+    {7, "int64", DType::i64},    {8, "string", {}},
+    {9, "bool", DType::boolean}, {10, "float16", DType::f16},
+    {11, "double", DType::f64},  {12, "uint32", DType::u32},
+    {13, "uint64", DType::u64},  {14, "complex64", {}},
+    {15, "complex128", {}},      {16, "bfloat16", DType::bf16},
+    {17, "float8e4m3fn", {}},    {18, "float8e4m3fnuz", {}},
+    {19, "float8e5m2", {}},      {20, "float8e5m2fnuz", {}},
+    {21, "uint4", DType::u4},    {22, "int4", DType::i4},
+    {23, "float4e2m1", {}},      {24, "float8e8m0", {}},
+    {25, "uint2", {}},           {26, "int2", {}},
 };
 
 const OnnxType* find_type(int32_t number) {
@@ -34,7 +40,9 @@ const OnnxType* find_type(int32_t number) {
   return nullptr;
 }
 
-Diagnostic bad(std::string message, std::string hint = {}) { return error(DiagId::bad_initializer, std::move(message), std::move(hint)); }
+Diagnostic bad(std::string message, std::string hint = {}) {
+  return error(DiagId::bad_initializer, std::move(message), std::move(hint));
+}
 
 bool is_packed(DType dtype) { return dtype == DType::i4 || dtype == DType::u4; }
 
@@ -54,17 +62,23 @@ void normalize_booleans(Tensor& tensor) {
   for (std::byte& b : tensor.bytes()) b = b == std::byte{0} ? std::byte{0} : std::byte{1};
 }
 
-// Bytes of raw or external data; only the elements, without the padding of an odd number of nibbles.
+// Bytes of raw or external data; only the elements, without the padding of an odd number of
+// nibbles.
 uint64_t raw_bytes(const TensorType& type) {
   auto elements = static_cast<uint64_t>(type.elements());
-  return is_packed(type.dtype) ? (elements + 1) / 2 : elements * static_cast<uint64_t>(element_bytes(type.dtype));
+  return is_packed(type.dtype) ? (elements + 1) / 2
+                               : elements * static_cast<uint64_t>(element_bytes(type.dtype));
 }
 
 Result<Tensor> from_raw(TensorType type, const std::string& raw) {
-  if (raw.size() != raw_bytes(type)) return bad(fmt::format("it holds {} bytes, {} needs {}.", raw.size(), to_string(type), raw_bytes(type)));
+  if (raw.size() != raw_bytes(type))
+    return bad(fmt::format("it holds {} bytes, {} needs {}.", raw.size(), to_string(type),
+                           raw_bytes(type)));
   Tensor tensor(std::move(type));
-  if (is_packed(tensor.type.dtype)) unpack_nibbles(reinterpret_cast<const uint8_t*>(raw.data()), tensor);
-  else if (!raw.empty()) std::memcpy(tensor.bytes().data(), raw.data(), raw.size());
+  if (is_packed(tensor.type.dtype))
+    unpack_nibbles(reinterpret_cast<const uint8_t*>(raw.data()), tensor);
+  else if (!raw.empty())
+    std::memcpy(tensor.bytes().data(), raw.data(), raw.size());
   if (tensor.type.dtype == DType::boolean) normalize_booleans(tensor);
   return tensor;
 }
@@ -73,14 +87,17 @@ Result<Tensor> from_raw(TensorType type, const std::string& raw) {
 template <class T, class Field>
 Result<Tensor> from_field(TensorType type, const Field& field) {
   auto entries = static_cast<uint64_t>(field.size());
-  uint64_t needed = is_packed(type.dtype) ? raw_bytes(type) : static_cast<uint64_t>(type.elements());
-  if (entries != needed) return bad(fmt::format("it holds {} entries, {} needs {}.", entries, to_string(type), needed));
+  uint64_t needed =
+      is_packed(type.dtype) ? raw_bytes(type) : static_cast<uint64_t>(type.elements());
+  if (entries != needed)
+    return bad(fmt::format("it holds {} entries, {} needs {}.", entries, to_string(type), needed));
   std::vector<T> values;
   values.reserve(entries);
   for (auto entry : field) {
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, decltype(entry)>) {
       if (type.dtype == DType::boolean) entry = entry != 0;
-      if (!std::in_range<T>(entry)) return bad(fmt::format("the entry {} does not fit {}.", entry, dtype_name(type.dtype)));
+      if (!std::in_range<T>(entry))
+        return bad(fmt::format("the entry {} does not fit {}.", entry, dtype_name(type.dtype)));
     }
     values.push_back(static_cast<T>(entry));
   }
@@ -97,39 +114,55 @@ Result<Tensor> from_field(TensorType type, const Field& field) {
 
 Result<Tensor> from_typed_fields(TensorType type, const onnx::TensorProto& proto) {
   switch (type.dtype) {
-    case DType::f32: return from_field<float>(std::move(type), proto.float_data());
-    case DType::f64: return from_field<double>(std::move(type), proto.double_data());
-    case DType::i64: return from_field<int64_t>(std::move(type), proto.int64_data());
-    case DType::u64: return from_field<uint64_t>(std::move(type), proto.uint64_data());
-    case DType::u32: return from_field<uint32_t>(std::move(type), proto.uint64_data());
-    case DType::i32: return from_field<int32_t>(std::move(type), proto.int32_data());
-    case DType::i16: return from_field<int16_t>(std::move(type), proto.int32_data());
-    case DType::i8: return from_field<int8_t>(std::move(type), proto.int32_data());
+    case DType::f32:
+      return from_field<float>(std::move(type), proto.float_data());
+    case DType::f64:
+      return from_field<double>(std::move(type), proto.double_data());
+    case DType::i64:
+      return from_field<int64_t>(std::move(type), proto.int64_data());
+    case DType::u64:
+      return from_field<uint64_t>(std::move(type), proto.uint64_data());
+    case DType::u32:
+      return from_field<uint32_t>(std::move(type), proto.uint64_data());
+    case DType::i32:
+      return from_field<int32_t>(std::move(type), proto.int32_data());
+    case DType::i16:
+      return from_field<int16_t>(std::move(type), proto.int32_data());
+    case DType::i8:
+      return from_field<int8_t>(std::move(type), proto.int32_data());
     case DType::f16:
     case DType::bf16:
-    case DType::u16: return from_field<uint16_t>(std::move(type), proto.int32_data());
+    case DType::u16:
+      return from_field<uint16_t>(std::move(type), proto.int32_data());
     case DType::boolean:
     case DType::i4:
     case DType::u4:
-    case DType::u8: break;
+    case DType::u8:
+      break;
   }
   return from_field<uint8_t>(std::move(type), proto.int32_data());
 }
 
 int filled_fields(const onnx::TensorProto& p) {
-  return (p.float_data_size() > 0) + (p.int32_data_size() > 0) + (p.string_data_size() > 0) + (p.int64_data_size() > 0) +
-         (p.double_data_size() > 0) + (p.uint64_data_size() > 0) + (p.raw_data().empty() ? 0 : 1);
+  return (p.float_data_size() > 0) + (p.int32_data_size() > 0) + (p.string_data_size() > 0) +
+         (p.int64_data_size() > 0) + (p.double_data_size() > 0) + (p.uint64_data_size() > 0) +
+         (p.raw_data().empty() ? 0 : 1);
 }
 
 Result<TensorType> type_from_proto(const onnx::TensorProto& proto) {
   std::optional<DType> dtype = dtype_from_onnx(proto.data_type());
   if (!dtype)
-    return error(DiagId::unsupported_tensor, fmt::format("its element type is {}, which is not supported.", onnx_type_name(proto.data_type())));
-  if (proto.has_segment()) return error(DiagId::unsupported_tensor, "it is stored in segments, which is not supported.");
+    return error(DiagId::unsupported_tensor,
+                 fmt::format("its element type is {}, which is not supported.",
+                             onnx_type_name(proto.data_type())));
+  if (proto.has_segment())
+    return error(DiagId::unsupported_tensor, "it is stored in segments, which is not supported.");
   TensorType type{*dtype, Shape(proto.dims().begin(), proto.dims().end()), {}};
   if (Status s = check_shape(type.shape); !s) return std::move(s).diagnostic();
   if (static_cast<uint64_t>(type.bytes()) > limits::kTensorBytes)
-    return error(DiagId::limit_exceeded, fmt::format("{} takes {} bytes, the limit is {}.", to_string(type), type.bytes(), limits::kTensorBytes));
+    return error(DiagId::limit_exceeded,
+                 fmt::format("{} takes {} bytes, the limit is {}.", to_string(type), type.bytes(),
+                             limits::kTensorBytes));
   return type;
 }
 
@@ -150,7 +183,9 @@ Result<Tensor> tensor_from_proto(const onnx::TensorProto& proto, const ExternalD
   if (!type) return std::move(type).diagnostic();
   int filled = filled_fields(proto);
   if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
-    if (!external) return error(DiagId::bad_external_data, "external data are not supported in a file that is a single tensor.");
+    if (!external)
+      return error(DiagId::bad_external_data,
+                   "external data are not supported in a file that is a single tensor.");
     Result<std::string> raw = raw_external_data(proto, *external);
     if (!raw) return std::move(raw).diagnostic();
     return from_raw(std::move(*type), *raw);
@@ -160,7 +195,8 @@ Result<Tensor> tensor_from_proto(const onnx::TensorProto& proto, const ExternalD
   return from_typed_fields(std::move(*type), proto);
 }
 
-Result<std::string> raw_external_data(const onnx::TensorProto& proto, const ExternalData& external) {
+Result<std::string> raw_external_data(const onnx::TensorProto& proto,
+                                      const ExternalData& external) {
   Result<TensorType> type = type_from_proto(proto);
   if (!type) return std::move(type).diagnostic();
   if (filled_fields(proto) > 0) return bad("it has data of its own and external data.");

@@ -11,13 +11,14 @@
 
 namespace kiln {
 
-/// The DType of a TensorProto.DataType number, or nothing for strings, complex numbers, 8-bit floats and numbers not known.
+/// The DType of a TensorProto.DataType number, or nothing for strings, complex numbers, 8-bit
+/// floats and numbers not known.
 std::optional<DType> dtype_from_onnx(int32_t data_type);
 /// "string", "complex64", ..., or the number.
 std::string onnx_type_name(int32_t data_type);
 
-/// Errors: bad_initializer, bad_external_data, bad_dimensions, limit_exceeded, unsupported_tensor. `external` null: a tensor
-/// file that stands alone, with no folder to look for data in.
+/// Errors: bad_initializer, bad_external_data, bad_dimensions, limit_exceeded, unsupported_tensor.
+/// `external` null: a tensor file that stands alone, with no folder to look for data in.
 Result<Tensor> tensor_from_proto(const onnx::TensorProto& proto, const ExternalData* external);
 
 /// What the raw_data of a tensor with external data would be. Errors as above.

@@ -20,10 +20,12 @@ constexpr uint64_t kMaxDataBytes = uint64_t{4} << 30;  // of one array, and of a
 constexpr zip_int64_t kMaxMembers = 100'000;
 
 Diagnostic bad(std::string message) {
-  return error(DiagId::bad_input_data, std::move(message), "write it with numpy.save or numpy.savez, with plain number types.");
+  return error(DiagId::bad_input_data, std::move(message),
+               "write it with numpy.save or numpy.savez, with plain number types.");
 }
 
-// The header is a Python dictionary literal with exactly the keys 'descr', 'fortran_order' and 'shape'.
+// The header is a Python dictionary literal with exactly the keys 'descr', 'fortran_order' and
+// 'shape'.
 class HeaderParser {
  public:
   explicit HeaderParser(std::string_view text) : rest_(text) {}
@@ -43,7 +45,8 @@ class HeaderParser {
       if (!key || !take(':')) return std::nullopt;
       bool good = false;
       if (*key == "descr") good = !std::exchange(has_descr, true) && read_descr(header.descr);
-      if (*key == "fortran_order") good = !std::exchange(has_order, true) && read_bool(header.fortran_order);
+      if (*key == "fortran_order")
+        good = !std::exchange(has_order, true) && read_bool(header.fortran_order);
       if (*key == "shape") good = !std::exchange(has_shape, true) && read_shape(header.shape);
       if (!good) return std::nullopt;
       if (!take(',') && !peek('}')) return std::nullopt;
@@ -54,7 +57,9 @@ class HeaderParser {
   }
 
  private:
-  void skip_blanks() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\r\n"), rest_.size())); }
+  void skip_blanks() {
+    rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\r\n"), rest_.size()));
+  }
   bool peek(char c) {
     skip_blanks();
     return !rest_.empty() && rest_.front() == c;
@@ -108,7 +113,8 @@ class HeaderParser {
 
 // Bytes of an element of one of NumPy's plain little-endian number types, or nothing.
 std::optional<uint64_t> bytes_of(std::string_view descr) {
-  constexpr std::string_view kWide[] = {"<f2", "<f4", "<f8", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8"};
+  constexpr std::string_view kWide[] = {"<f2", "<f4", "<f8", "<i2", "<i4",
+                                        "<i8", "<u2", "<u4", "<u8"};
   constexpr std::string_view kByte[] = {"|i1", "|u1", "|b1", "<i1", "<u1", "<b1"};
   if (std::find(std::begin(kByte), std::end(kByte), descr) != std::end(kByte)) return 1;
   if (std::find(std::begin(kWide), std::end(kWide), descr) == std::end(kWide)) return std::nullopt;
@@ -121,8 +127,10 @@ std::string from_fortran(std::string_view data, const std::vector<int64_t>& shap
   std::vector<int64_t> at(shape.size(), 0);
   for (size_t to = 0; to < data.size(); to += element) {
     size_t from = 0;
-    for (size_t i = shape.size(); i-- > 0;) from = from * static_cast<size_t>(shape[i]) + static_cast<size_t>(at[i]);
-    std::copy_n(data.begin() + static_cast<std::ptrdiff_t>(from * element), element, out.begin() + static_cast<std::ptrdiff_t>(to));
+    for (size_t i = shape.size(); i-- > 0;)
+      from = from * static_cast<size_t>(shape[i]) + static_cast<size_t>(at[i]);
+    std::copy_n(data.begin() + static_cast<std::ptrdiff_t>(from * element), element,
+                out.begin() + static_cast<std::ptrdiff_t>(to));
     for (size_t i = shape.size(); i-- > 0;) {
       if (++at[i] < shape[i]) break;
       at[i] = 0;
@@ -138,7 +146,9 @@ struct CloseZip {
 
 Result<std::string> read_member(zip_t* archive, zip_uint64_t index, const zip_stat_t& stat) {
   std::unique_ptr<zip_file_t, CloseZip> member(zip_fopen_index(archive, index, 0));
-  if (!member) return bad(fmt::format("member {} of the archive cannot be opened: {}.", index, zip_strerror(archive)));
+  if (!member)
+    return bad(fmt::format("member {} of the archive cannot be opened: {}.", index,
+                           zip_strerror(archive)));
   std::string bytes;
   char chunk[1 << 16];
   // The size in the directory is only a claim: grow with what is really there.
@@ -149,17 +159,20 @@ Result<std::string> read_member(zip_t* archive, zip_uint64_t index, const zip_st
     bytes.append(chunk, static_cast<size_t>(n));
   }
   if (bytes.size() != stat.size)
-    return bad(fmt::format("member '{}' of the archive has {} bytes where {} are announced.", stat.name, bytes.size(), stat.size));
+    return bad(fmt::format("member '{}' of the archive has {} bytes where {} are announced.",
+                           stat.name, bytes.size(), stat.size));
   return bytes;
 }
 
 }  // namespace
 
 Result<NpyArray> read_npy(std::string_view bytes) {
-  if (bytes.substr(0, kMagic.size()) != kMagic || bytes.size() < 12) return bad("this is not a .npy file.");
+  if (bytes.substr(0, kMagic.size()) != kMagic || bytes.size() < 12)
+    return bad("this is not a .npy file.");
   auto byte = [&](size_t i) { return static_cast<size_t>(static_cast<unsigned char>(bytes[i])); };
   size_t version = byte(6);
-  if (version < 1 || version > 3) return bad(fmt::format("the .npy format version is {}, 1 to 3 are known.", version));
+  if (version < 1 || version > 3)
+    return bad(fmt::format("the .npy format version is {}, 1 to 3 are known.", version));
   size_t start = version == 1 ? 10 : 12;
   size_t length = byte(8) | byte(9) << 8;
   if (version > 1) length |= byte(10) << 16 | byte(11) << 24;
@@ -169,15 +182,20 @@ Result<NpyArray> read_npy(std::string_view bytes) {
   if (!header) return bad("the .npy header cannot be read.");
   std::optional<uint64_t> element = bytes_of(header->descr);
   if (!element)
-    return bad(fmt::format("the element type '{}' is not supported, only little-endian numbers of 1 to 8 bytes are.", header->descr));
+    return bad(fmt::format(
+        "the element type '{}' is not supported, only little-endian numbers of 1 to 8 bytes are.",
+        header->descr));
   uint64_t size = *element;
   for (int64_t dim : header->shape)
     if (__builtin_mul_overflow(size, static_cast<uint64_t>(dim), &size) || size > kMaxDataBytes)
       return bad(fmt::format("the array is larger than {} bytes.", kMaxDataBytes));
   std::string_view data = bytes.substr(start + length);
-  if (data.size() != size) return bad(fmt::format("the .npy file holds {} bytes of data, its shape needs {}.", data.size(), size));
-  return NpyArray{header->descr, header->shape,
-                  header->fortran_order ? from_fortran(data, header->shape, *element) : std::string(data)};
+  if (data.size() != size)
+    return bad(fmt::format("the .npy file holds {} bytes of data, its shape needs {}.", data.size(),
+                           size));
+  return NpyArray{
+      header->descr, header->shape,
+      header->fortran_order ? from_fortran(data, header->shape, *element) : std::string(data)};
 }
 
 Result<std::vector<std::pair<std::string, NpyArray>>> read_npz(std::string_view bytes) {
@@ -195,7 +213,8 @@ Result<std::vector<std::pair<std::string, NpyArray>>> read_npz(std::string_view 
   zip_error_fini(&problem);
   zip_int64_t count = zip_get_num_entries(archive.get(), 0);
   if (count < 1) return bad("the archive holds no arrays.");
-  if (count > kMaxMembers) return bad(fmt::format("the archive has {} members, the limit is {}.", count, kMaxMembers));
+  if (count > kMaxMembers)
+    return bad(fmt::format("the archive has {} members, the limit is {}.", count, kMaxMembers));
   std::vector<std::pair<std::string, NpyArray>> out;
   uint64_t total = 0;
   for (zip_int64_t i = 0; i < count; ++i) {
@@ -217,9 +236,10 @@ Result<std::vector<std::pair<std::string, NpyArray>>> read_npz(std::string_view 
   return out;
 }
 
-std::string write_npy(std::string_view descr, std::span<const int64_t> shape, std::string_view data) {
-  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", descr, fmt::join(shape, ", "),
-                                   shape.size() == 1 ? "," : "");
+std::string write_npy(std::string_view descr, std::span<const int64_t> shape,
+                      std::string_view data) {
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}",
+                                   descr, fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
   // The data start at a multiple of 64 bytes; the header ends with a newline.
   size_t length = (10 + header.size() + 1 + 63) / 64 * 64 - 10;
   header.append(length - 1 - header.size(), ' ').push_back('\n');

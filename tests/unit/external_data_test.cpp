@@ -17,14 +17,17 @@ namespace {
 
 using Entries = std::vector<std::pair<std::string, std::string>>;
 
-// A folder with outside.bin, and in it models/ with w.bin (16 bytes: 0 1 2 3 as floats) and sub/w.bin.
+// A folder with outside.bin, and in it models/ with w.bin (16 bytes: 0 1 2 3 as floats) and
+// sub/w.bin.
 class Scene {
  public:
   Scene() : folder_(*TemporaryFolder::create()) {
     fs::create_directories(models() / "sub");
     Tensor w = Tensor::floats({4}, {0, 1, 2, 3});
     bytes_ = std::string(reinterpret_cast<const char*>(w.bytes().data()), w.bytes().size());
-    for (const fs::path& path : {root() / "outside.bin", models() / "w.bin", models() / "sub/w.bin"}) REQUIRE(write_file(path, bytes_).ok());
+    for (const fs::path& path :
+         {root() / "outside.bin", models() / "w.bin", models() / "sub/w.bin"})
+      REQUIRE(write_file(path, bytes_).ok());
   }
 
   [[nodiscard]] fs::path root() const { return folder_.path(); }
@@ -32,7 +35,8 @@ class Scene {
 
   // The model's one initializer of two floats is where `entries` say.
   fs::path write_model(const Entries& entries) const {
-    onnx::ModelProto model = graph_model("agraph (float[2] x) => (float[2] y) <float[2] w = {1,2}> { t = Add(x, w) y = Relu(t) }");
+    onnx::ModelProto model = graph_model(
+        "agraph (float[2] x) => (float[2] y) <float[2] w = {1,2}> { t = Add(x, w) y = Relu(t) }");
     onnx::TensorProto& tensor = *model.mutable_graph()->mutable_initializer(0);
     tensor.clear_float_data();
     tensor.set_data_location(onnx::TensorProto::EXTERNAL);
@@ -46,7 +50,9 @@ class Scene {
     return path;
   }
 
-  [[nodiscard]] Imported import(const Entries& entries) const { return import_file(write_model(entries)); }
+  [[nodiscard]] Imported import(const Entries& entries) const {
+    return import_file(write_model(entries));
+  }
 
   void expect_values(const Entries& entries, const std::vector<double>& values) const {
     Imported m = import(entries);
@@ -78,7 +84,9 @@ TEST_CASE("external data beneath the model's folder are read", "[external]") {
   Scene scene;
   scene.expect_values({{"location", "w.bin"}, {"length", "8"}}, {0, 1});
   scene.expect_values({{"location", "w.bin"}, {"offset", "8"}}, {2, 3});
-  scene.expect_values({{"location", "./sub/w.bin"}, {"offset", "4"}, {"length", "8"}, {"checksum", "unchecked"}}, {1, 2});
+  scene.expect_values(
+      {{"location", "./sub/w.bin"}, {"offset", "4"}, {"length", "8"}, {"checksum", "unchecked"}},
+      {1, 2});
 }
 
 TEST_CASE("external data outside the model's folder are refused", "[external]") {
@@ -86,9 +94,15 @@ TEST_CASE("external data outside the model's folder are refused", "[external]") 
   const std::string outside = "outside the model's folder";
   SECTION("..") { scene.expect_refused({{"location", "../outside.bin"}}, outside); }
   SECTION("nested ..") { scene.expect_refused({{"location", "sub/../../outside.bin"}}, outside); }
-  SECTION("inner .., even where it stays inside") { scene.expect_refused({{"location", "sub/../w.bin"}}, outside); }
-  SECTION("absolute") { scene.expect_refused({{"location", (scene.root() / "outside.bin").string()}}, outside); }
-  SECTION("absolute, though it is inside") { scene.expect_refused({{"location", (scene.models() / "w.bin").string()}}, outside); }
+  SECTION("inner .., even where it stays inside") {
+    scene.expect_refused({{"location", "sub/../w.bin"}}, outside);
+  }
+  SECTION("absolute") {
+    scene.expect_refused({{"location", (scene.root() / "outside.bin").string()}}, outside);
+  }
+  SECTION("absolute, though it is inside") {
+    scene.expect_refused({{"location", (scene.models() / "w.bin").string()}}, outside);
+  }
   SECTION("a symbolic link to a file") {
     fs::create_symlink("../outside.bin", scene.models() / "link.bin");
     scene.expect_refused({{"location", "link.bin"}}, "symbolic link");
@@ -113,18 +127,36 @@ TEST_CASE("external data that are no regular file are refused", "[external]") {
   SECTION("nothing") { scene.expect_refused({{"location", "none.bin"}}, "No such file"); }
   SECTION("no location") { scene.expect_refused({{"offset", "0"}}, "no location"); }
   SECTION("an empty location") { scene.expect_refused({{"location", ""}}, "no location"); }
-  SECTION("the folder itself") { scene.expect_refused({{"location", "."}}, "outside the model's folder"); }
+  SECTION("the folder itself") {
+    scene.expect_refused({{"location", "."}}, "outside the model's folder");
+  }
 }
 
 TEST_CASE("external data ranges must lie within the file", "[external]") {
   Scene scene;
-  SECTION("negative offset") { scene.expect_refused({{"location", "w.bin"}, {"offset", "-8"}}, "'-8'"); }
-  SECTION("negative length") { scene.expect_refused({{"location", "w.bin"}, {"length", "-1"}}, "'-1'"); }
-  SECTION("past the end") { scene.expect_refused({{"location", "w.bin"}, {"offset", "12"}}, "which has 16 bytes"); }
-  SECTION("far past the end") { scene.expect_refused({{"location", "w.bin"}, {"offset", "18446744073709551612"}}, "which has 16 bytes"); }
-  SECTION("overflowing number") { scene.expect_refused({{"location", "w.bin"}, {"offset", "99999999999999999999"}}, "must be a number"); }
-  SECTION("not a number") { scene.expect_refused({{"location", "w.bin"}, {"offset", "8x"}}, "must be a number"); }
-  SECTION("length other than the tensor's") { scene.expect_refused({{"location", "w.bin"}, {"length", "16"}}, "needs 8 bytes"); }
+  SECTION("negative offset") {
+    scene.expect_refused({{"location", "w.bin"}, {"offset", "-8"}}, "'-8'");
+  }
+  SECTION("negative length") {
+    scene.expect_refused({{"location", "w.bin"}, {"length", "-1"}}, "'-1'");
+  }
+  SECTION("past the end") {
+    scene.expect_refused({{"location", "w.bin"}, {"offset", "12"}}, "which has 16 bytes");
+  }
+  SECTION("far past the end") {
+    scene.expect_refused({{"location", "w.bin"}, {"offset", "18446744073709551612"}},
+                         "which has 16 bytes");
+  }
+  SECTION("overflowing number") {
+    scene.expect_refused({{"location", "w.bin"}, {"offset", "99999999999999999999"}},
+                         "must be a number");
+  }
+  SECTION("not a number") {
+    scene.expect_refused({{"location", "w.bin"}, {"offset", "8x"}}, "must be a number");
+  }
+  SECTION("length other than the tensor's") {
+    scene.expect_refused({{"location", "w.bin"}, {"length", "16"}}, "needs 8 bytes");
+  }
 }
 
 TEST_CASE("external data with odd entries are refused", "[external]") {
@@ -158,7 +190,8 @@ TEST_CASE("the model for the reference run is self-contained", "[external]") {
   INFO(m.text());
   REQUIRE(m.model);
   CHECK(m.graph().output_name(1) == "t");
-  CHECK(m.graph().constant(m.graph().node(m.graph().order()[0]).inputs[1])->to_doubles() == std::vector<double>{2, 3});
+  CHECK(m.graph().constant(m.graph().node(m.graph().order()[0]).inputs[1])->to_doubles() ==
+        std::vector<double>{2, 3});
 
   CHECK(model_with_outputs(path, {"none"}).diagnostic().id == DiagId::missing_tensor);
   CHECK(model_with_outputs(path, {"x"}).diagnostic().id == DiagId::missing_tensor);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ONNX import: initializers in every form of storage, dimensions, functions, branches, names and origins.
+// ONNX import: initializers in every form of storage, dimensions, functions, branches, names and
+// origins.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,12 +17,14 @@ using Proto = onnx::TensorProto;
 
 // A model whose output is its only initializer.
 onnx::ModelProto initializer_model(const std::function<void(Proto&)>& fill) {
-  onnx::ModelProto model = graph_model("agraph (float[1] x) => (float[2] w) <float[2] w = {1,2}> { y = Relu(x) }");
+  onnx::ModelProto model =
+      graph_model("agraph (float[1] x) => (float[2] w) <float[2] w = {1,2}> { y = Relu(x) }");
   Proto& tensor = *model.mutable_graph()->mutable_initializer(0);
   tensor.Clear();
   tensor.set_name("w");
   fill(tensor);
-  model.mutable_graph()->mutable_output(0)->mutable_type()->mutable_tensor_type()->set_elem_type(tensor.data_type());
+  model.mutable_graph()->mutable_output(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+      tensor.data_type());
   return model;
 }
 
@@ -44,13 +47,6 @@ void describe(Proto& t, int type, std::vector<int64_t> dims) {
   for (int64_t d : dims) t.add_dims(d);
 }
 
-// The operators of the graph, in order.
-std::string ops_of(const Graph& graph) {
-  std::string text;
-  for (NodeId id : graph.order()) text += fmt::format("{}{}", text.empty() ? "" : " ", graph.node(id).op->name);
-  return text;
-}
-
 }  // namespace
 
 TEST_CASE("raw data of every element type are read", "[frontend]") {
@@ -59,18 +55,19 @@ TEST_CASE("raw data of every element type are read", "[frontend]") {
     DType dtype;
     std::string raw;
   };
-  auto [type, dtype, raw] = GENERATE(values<Case>({{1, DType::f32, std::string("\0\0\x80\x3f\0\0\0\x40", 8)},
-                                                   {2, DType::u8, "\x01\xff"},
-                                                   {3, DType::i8, "\x01\xff"},
-                                                   {4, DType::u16, std::string("\1\0\2\0", 4)},
-                                                   {5, DType::i16, std::string("\1\0\2\0", 4)},
-                                                   {6, DType::i32, std::string("\1\0\0\0\2\0\0\0", 8)},
-                                                   {7, DType::i64, std::string("\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0", 16)},
-                                                   {10, DType::f16, std::string("\0\x3c\0\x40", 4)},
-                                                   {11, DType::f64, std::string("\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\x40", 16)},
-                                                   {12, DType::u32, std::string("\1\0\0\0\2\0\0\0", 8)},
-                                                   {13, DType::u64, std::string("\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0", 16)},
-                                                   {16, DType::bf16, std::string("\x80\x3f\0\x40", 4)}}));
+  auto [type, dtype, raw] = GENERATE(
+      values<Case>({{1, DType::f32, std::string("\0\0\x80\x3f\0\0\0\x40", 8)},
+                    {2, DType::u8, "\x01\xff"},
+                    {3, DType::i8, "\x01\xff"},
+                    {4, DType::u16, std::string("\1\0\2\0", 4)},
+                    {5, DType::i16, std::string("\1\0\2\0", 4)},
+                    {6, DType::i32, std::string("\1\0\0\0\2\0\0\0", 8)},
+                    {7, DType::i64, std::string("\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0", 16)},
+                    {10, DType::f16, std::string("\0\x3c\0\x40", 4)},
+                    {11, DType::f64, std::string("\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\x40", 16)},
+                    {12, DType::u32, std::string("\1\0\0\0\2\0\0\0", 8)},
+                    {13, DType::u64, std::string("\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0", 16)},
+                    {16, DType::bf16, std::string("\x80\x3f\0\x40", 4)}}));
   Tensor t = imported_tensor([&](Proto& p) {
     describe(p, type, {2});
     p.set_raw_data(raw);
@@ -89,17 +86,32 @@ TEST_CASE("typed fields of every element type are read", "[frontend]") {
     int type;
     DType dtype;
   };
-  auto [type, dtype] = GENERATE(values<Case>({{1, DType::f32}, {2, DType::u8}, {3, DType::i8}, {4, DType::u16}, {5, DType::i16}, {6, DType::i32},
-                                              {7, DType::i64}, {9, DType::boolean}, {11, DType::f64}, {12, DType::u32}, {13, DType::u64}}));
-  std::vector<double> values = dtype == DType::boolean ? std::vector<double>{1, 0, 1} : std::vector<double>{1, 2, 100};
+  auto [type, dtype] = GENERATE(values<Case>({{1, DType::f32},
+                                              {2, DType::u8},
+                                              {3, DType::i8},
+                                              {4, DType::u16},
+                                              {5, DType::i16},
+                                              {6, DType::i32},
+                                              {7, DType::i64},
+                                              {9, DType::boolean},
+                                              {11, DType::f64},
+                                              {12, DType::u32},
+                                              {13, DType::u64}}));
+  std::vector<double> values =
+      dtype == DType::boolean ? std::vector<double>{1, 0, 1} : std::vector<double>{1, 2, 100};
   auto fill = [&](Proto& p) {
     describe(p, type, {3});
     for (double v : values) {
-      if (dtype == DType::f32) p.add_float_data(static_cast<float>(v));
-      else if (dtype == DType::f64) p.add_double_data(v);
-      else if (dtype == DType::i64) p.add_int64_data(static_cast<int64_t>(v));
-      else if (dtype == DType::u32 || dtype == DType::u64) p.add_uint64_data(static_cast<uint64_t>(v));
-      else p.add_int32_data(static_cast<int32_t>(v));
+      if (dtype == DType::f32)
+        p.add_float_data(static_cast<float>(v));
+      else if (dtype == DType::f64)
+        p.add_double_data(v);
+      else if (dtype == DType::i64)
+        p.add_int64_data(static_cast<int64_t>(v));
+      else if (dtype == DType::u32 || dtype == DType::u64)
+        p.add_uint64_data(static_cast<uint64_t>(v));
+      else
+        p.add_int32_data(static_cast<int32_t>(v));
     }
   };
   Tensor t = imported_tensor(fill);
@@ -110,7 +122,8 @@ TEST_CASE("typed fields of every element type are read", "[frontend]") {
 }
 
 TEST_CASE("16-bit floats come as their bits in int32_data", "[frontend]") {
-  auto [type, one, two] = GENERATE(table<int, int, int>({{10, 0x3c00, 0x4000}, {16, 0x3f80, 0x4000}}));
+  auto [type, one, two] =
+      GENERATE(table<int, int, int>({{10, 0x3c00, 0x4000}, {16, 0x3f80, 0x4000}}));
   Tensor t = imported_tensor([&, type = type, one = one, two = two](Proto& p) {
     describe(p, type, {2});
     p.add_int32_data(one);
@@ -124,7 +137,8 @@ TEST_CASE("4-bit integers become a byte each", "[frontend]") {
   auto fill = [&](int type) {
     return [=](Proto& p) {
       describe(p, type, {3});
-      if (raw) p.set_raw_data("\x91\x0f");
+      if (raw)
+        p.set_raw_data("\x91\x0f");
       else {
         p.add_int32_data(0x91);
         p.add_int32_data(0x0f);
@@ -156,7 +170,8 @@ TEST_CASE("scalars and empty tensors are initializers too", "[frontend]") {
 }
 
 TEST_CASE("initializers that are wrong are refused", "[frontend]") {
-  CHECK(initializer_error([](Proto& p) { describe(p, 1, {2}); }) == DiagId::bad_initializer);  // no data
+  CHECK(initializer_error([](Proto& p) { describe(p, 1, {2}); }) ==
+        DiagId::bad_initializer);  // no data
   CHECK(initializer_error([](Proto& p) {
           describe(p, 1, {1});
           p.set_raw_data("abcd");
@@ -167,9 +182,13 @@ TEST_CASE("initializers that are wrong are refused", "[frontend]") {
           p.add_int32_data(128);
         }) == DiagId::bad_initializer);
   CHECK(initializer_error([](Proto& p) { describe(p, 1, {-1}); }) == DiagId::bad_dimensions);
-  CHECK(initializer_error([](Proto& p) { describe(p, 1, {1 << 20, 1 << 20}); }) == DiagId::limit_exceeded);
+  CHECK(initializer_error([](Proto& p) {
+          describe(p, 1, {1 << 20, 1 << 20});
+        }) == DiagId::limit_exceeded);
   CHECK(initializer_error([](Proto& p) { describe(p, 7, {1 << 30}); }) == DiagId::limit_exceeded);
-  CHECK(initializer_error([](Proto& p) { describe(p, 1, {1, 1, 1, 1, 1, 1, 1, 1, 1}); }) == DiagId::limit_exceeded);
+  CHECK(initializer_error([](Proto& p) {
+          describe(p, 1, {1, 1, 1, 1, 1, 1, 1, 1, 1});
+        }) == DiagId::limit_exceeded);
   int type = GENERATE(0, 8, 14, 15, 17, 23, 99);
   CHECK(initializer_error([&](Proto& p) { describe(p, type, {1}); }) == DiagId::unsupported_tensor);
 }
@@ -182,14 +201,16 @@ TEST_CASE("a sparse initializer is refused where it is used", "[frontend]") {
 }
 
 TEST_CASE("an input that is an initializer too is a constant", "[frontend]") {
-  Imported m = import_graph("agraph (float[2] x, float[2] w = {1,2}) => (float[2] y) { y = Add(x, w) }");
+  Imported m =
+      import_graph("agraph (float[2] x, float[2] w = {1,2}) => (float[2] y) { y = Add(x, w) }");
   REQUIRE(m.model);
   CHECK(m.graph().inputs.size() == 1);
   CHECK(ops_of(m.graph()) == "add");
 }
 
 TEST_CASE("inputs and node outputs carry their ONNX names and shapes", "[frontend]") {
-  Imported m = import_graph("agraph (float[1,2,3] x) => (float[1,2,3] y) { a_1 = Relu(x) y = Neg(a_1) }");
+  Imported m =
+      import_graph("agraph (float[1,2,3] x) => (float[1,2,3] y) { a_1 = Relu(x) y = Neg(a_1) }");
   REQUIRE(m.model);
   const Graph& g = m.graph();
   CHECK(g.name == "agraph");
@@ -207,22 +228,25 @@ TEST_CASE("inputs and node outputs carry their ONNX names and shapes", "[fronten
 }
 
 TEST_CASE("nodes may stand in any order", "[frontend]") {
-  Imported m = import_graph("agraph (float[2] x) => (float[2] y) { y = Neg(b) b = Sign(a) a = Relu(x) }");
+  Imported m =
+      import_graph("agraph (float[2] x) => (float[2] y) { y = Neg(b) b = Sign(a) a = Relu(x) }");
   INFO(m.text());
   REQUIRE(m.model);
   CHECK(ops_of(m.graph()) == "relu sign neg");
 }
 
 TEST_CASE("nodes that nothing reads are neither imported nor refused", "[frontend]") {
-  Imported m = import_graph("agraph (float[2] x) => (float[2] y) { u = NoSuchOperator(x) v = Relu(u) y = Neg(x) }");
+  Imported m = import_graph(
+      "agraph (float[2] x) => (float[2] y) { u = NoSuchOperator(x) v = Relu(u) y = Neg(x) }");
   INFO(m.text());
   REQUIRE(m.model);
   CHECK(ops_of(m.graph()) == "neg");
 }
 
 TEST_CASE("outputs may be inputs, constants, or one value twice", "[frontend]") {
-  Imported m = import_graph("agraph (float[2] x) => (float[2] x, float[2] w, float[2] a, float[2] b) <float[2] w = {1,2}>"
-                            "{ a = Relu(x) b = Identity(a) }");
+  Imported m = import_graph(
+      "agraph (float[2] x) => (float[2] x, float[2] w, float[2] a, float[2] b) <float[2] w = {1,2}>"
+      "{ a = Relu(x) b = Identity(a) }");
   INFO(m.text());
   REQUIRE(m.model);
   const Graph& g = m.graph();
@@ -234,15 +258,21 @@ TEST_CASE("outputs may be inputs, constants, or one value twice", "[frontend]") 
 }
 
 TEST_CASE("Constant has all its forms", "[frontend]") {
-  auto [attribute, dtype, shape, values] = GENERATE(table<std::string, DType, Shape, std::vector<double>>({
-      {"value = int32[2] {3, 4}", DType::i32, {2}, {3, 4}},
-      {"value_float = 0.5", DType::f32, {}, {0.5}},
-      {"value_floats = [0.5, 2.0]", DType::f32, {2}, {0.5, 2}},
-      {"value_int = 7", DType::i64, {}, {7}},
-      {"value_ints = [7, 8, 9]", DType::i64, {3}, {7, 8, 9}},
-  }));
-  onnx::ModelProto model = graph_model("agraph (float[1] x) => (float[1] y) { y = Constant<" + attribute + ">() }");
-  model.mutable_graph()->mutable_output(0)->mutable_type()->mutable_tensor_type()->clear_elem_type();
+  auto [attribute, dtype, shape, values] =
+      GENERATE(table<std::string, DType, Shape, std::vector<double>>({
+          {"value = int32[2] {3, 4}", DType::i32, {2}, {3, 4}},
+          {"value_float = 0.5", DType::f32, {}, {0.5}},
+          {"value_floats = [0.5, 2.0]", DType::f32, {2}, {0.5, 2}},
+          {"value_int = 7", DType::i64, {}, {7}},
+          {"value_ints = [7, 8, 9]", DType::i64, {3}, {7, 8, 9}},
+      }));
+  onnx::ModelProto model =
+      graph_model("agraph (float[1] x) => (float[1] y) { y = Constant<" + attribute + ">() }");
+  model.mutable_graph()
+      ->mutable_output(0)
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->clear_elem_type();
   Imported m = import_proto(model);
   INFO(m.text());
   REQUIRE(m.model);
@@ -250,12 +280,13 @@ TEST_CASE("Constant has all its forms", "[frontend]") {
   CHECK(t.type.dtype == dtype);
   CHECK(t.type.shape == shape);
   CHECK(t.to_doubles() == values);
-  CHECK(import_graph("agraph (float[1] x) => (float[1] y) { y = Constant<value_string = \"a\">() }").errors() ==
-        std::vector{DiagId::unsupported_node});
+  CHECK(import_graph("agraph (float[1] x) => (float[1] y) { y = Constant<value_string = \"a\">() }")
+            .errors() == std::vector{DiagId::unsupported_node});
 }
 
 TEST_CASE("dimensions are bound by options", "[frontend]") {
-  const std::string text = "agraph (float[N,seq,4] x, float[N,seq,4] z) => (float[N,seq,4] y) { y = Add(x, z) }";
+  const std::string text =
+      "agraph (float[N,seq,4] x, float[N,seq,4] z) => (float[N,seq,4] y) { y = Add(x, z) }";
   auto shape = [](const Imported& m) {
     INFO(m.text());
     REQUIRE(m.model);
@@ -272,7 +303,10 @@ TEST_CASE("dimensions are bound by options", "[frontend]") {
     CHECK(shape(m) == Shape{2, 5, 4});
     CHECK(m.diagnostics.all().empty());
   }
-  SECTION("by the shape of one input, for all") { CHECK(shape(import_graph(text, {.dims = {}, .input_shapes = {{"x", {3, 6, 4}}}})) == Shape{3, 6, 4}); }
+  SECTION("by the shape of one input, for all") {
+    CHECK(shape(import_graph(text, {.dims = {}, .input_shapes = {{"x", {3, 6, 4}}}})) ==
+          Shape{3, 6, 4});
+  }
   SECTION("unbound: each is named with the flag to add") {
     Imported m = import_graph(text);
     CHECK(m.errors() == std::vector{DiagId::unbound_dimension, DiagId::unbound_dimension});
@@ -280,13 +314,20 @@ TEST_CASE("dimensions are bound by options", "[frontend]") {
     CHECK(m.text().find("`--dim seq=16` or `--input-shape x=1,16,4`") != std::string::npos);
   }
   SECTION("contradictions") {
-    CHECK(import_graph(text, {.dims = {{"seq", 5}}, .input_shapes = {{"x", {1, 6, 4}}}}).errors()[0] == DiagId::bad_shape_option);
-    CHECK(import_graph(text, {.dims = {}, .input_shapes = {{"x", {1, 6, 5}}}}).errors()[0] == DiagId::bad_shape_option);
-    CHECK(import_graph(text, {.dims = {}, .input_shapes = {{"x", {6, 4}}}}).errors()[0] == DiagId::bad_shape_option);
-    CHECK(import_graph(text, {.dims = {{"seq", 0}}, .input_shapes = {}}).errors()[0] == DiagId::bad_shape_option);
-    CHECK(import_graph(text, {.dims = {}, .input_shapes = {{"x", {1, 0, 4}}}}).errors()[0] == DiagId::bad_shape_option);
-    CHECK(import_graph(text, {.dims = {{"seq", 5}, {"sqe", 5}}, .input_shapes = {}}).errors() == std::vector{DiagId::bad_shape_option});
-    CHECK(import_graph(text, {.dims = {{"seq", 5}}, .input_shapes = {{"q", {1}}}}).errors() == std::vector{DiagId::unknown_input_name});
+    CHECK(import_graph(text, {.dims = {{"seq", 5}}, .input_shapes = {{"x", {1, 6, 4}}}})
+              .errors()[0] == DiagId::bad_shape_option);
+    CHECK(import_graph(text, {.dims = {}, .input_shapes = {{"x", {1, 6, 5}}}}).errors()[0] ==
+          DiagId::bad_shape_option);
+    CHECK(import_graph(text, {.dims = {}, .input_shapes = {{"x", {6, 4}}}}).errors()[0] ==
+          DiagId::bad_shape_option);
+    CHECK(import_graph(text, {.dims = {{"seq", 0}}, .input_shapes = {}}).errors()[0] ==
+          DiagId::bad_shape_option);
+    CHECK(import_graph(text, {.dims = {}, .input_shapes = {{"x", {1, 0, 4}}}}).errors()[0] ==
+          DiagId::bad_shape_option);
+    CHECK(import_graph(text, {.dims = {{"seq", 5}, {"sqe", 5}}, .input_shapes = {}}).errors() ==
+          std::vector{DiagId::bad_shape_option});
+    CHECK(import_graph(text, {.dims = {{"seq", 5}}, .input_shapes = {{"q", {1}}}}).errors() ==
+          std::vector{DiagId::unknown_input_name});
   }
 }
 
@@ -303,11 +344,18 @@ TEST_CASE("leading dimensions default to 1", "[frontend]") {
 }
 
 TEST_CASE("inputs without usable dimensions are refused", "[frontend]") {
-  CHECK(import_graph("agraph (float[0,2] x) => (float[1] y) { y = Relu(x) }").errors() == std::vector{DiagId::bad_dimensions});
-  CHECK(import_graph("agraph (float[2,0] x) => (float[1] y) { y = Relu(x) }").errors() == std::vector{DiagId::bad_dimensions});
-  CHECK(import_graph("agraph (float[1000000,1000000] x) => (float[1] y) { y = Relu(x) }").errors() == std::vector{DiagId::limit_exceeded});
-  CHECK(import_graph("agraph (float[2,?] x) => (float[1] y) { y = Relu(x) }").errors() == std::vector{DiagId::unbound_dimension});
-  CHECK(import_graph("agraph (float[2,0] x) => (float[2,3] y) { y = Relu(x) }", {.dims = {}, .input_shapes = {{"x", {2, 3}}}}).model);
+  CHECK(import_graph("agraph (float[0,2] x) => (float[1] y) { y = Relu(x) }").errors() ==
+        std::vector{DiagId::bad_dimensions});
+  CHECK(import_graph("agraph (float[2,0] x) => (float[1] y) { y = Relu(x) }").errors() ==
+        std::vector{DiagId::bad_dimensions});
+  CHECK(
+      import_graph("agraph (float[1000000,1000000] x) => (float[1] y) { y = Relu(x) }").errors() ==
+      std::vector{DiagId::limit_exceeded});
+  CHECK(import_graph("agraph (float[2,?] x) => (float[1] y) { y = Relu(x) }").errors() ==
+        std::vector{DiagId::unbound_dimension});
+  CHECK(import_graph("agraph (float[2,0] x) => (float[2,3] y) { y = Relu(x) }",
+                     {.dims = {}, .input_shapes = {{"x", {2, 3}}}})
+            .model);
   onnx::ModelProto model = graph_model("agraph (float[2] x) => (float[2] y) { y = Relu(x) }");
   auto* type = model.mutable_graph()->mutable_input(0)->mutable_type();
   type->mutable_tensor_type()->clear_shape();
@@ -317,98 +365,4 @@ TEST_CASE("inputs without usable dimensions are refused", "[frontend]") {
   CHECK(import_proto(model).errors() == std::vector{DiagId::unsupported_type});
   type->mutable_sequence_type()->mutable_elem_type();
   CHECK(import_proto(model).errors() == std::vector{DiagId::unsupported_type});
-}
-
-TEST_CASE("local functions are inlined with their attributes", "[frontend]") {
-  onnx::ModelProto model = parse_onnx(R"(
-<ir_version: 8, opset_import: ["" : 13, "local" : 1]>
-agraph (float[2] x) => (float[2] y) { a = local.outer <slope = 0.25> (x)  y = local.outer (a) }
-<domain: "local", opset_import: ["" : 13, "local" : 1]>
-outer <slope> (p, missing) => (q) { t = local.inner <alpha : float = @slope> (p)  q = Add(t, p) }
-<domain: "local", opset_import: ["" : 13]>
-inner <alpha> (t) => (r) { r = LeakyRelu <alpha : float = @alpha> (t) })");
-  model.mutable_graph()->mutable_node(0)->set_name("first");
-  Imported m = import_proto(model);
-  INFO(m.text());
-  REQUIRE(m.model);
-  const Graph& g = m.graph();
-  CHECK(ops_of(g) == "leaky_relu add leaky_relu add");
-  const Node& relu = g.node(g.order()[0]);
-  CHECK(relu.attrs.f("alpha") == 0.25);
-  CHECK(relu.origin == std::vector<std::string>{"first/inner_0/LeakyRelu_0"});
-  CHECK(g.value(relu.outputs[0]).name == "first/t");
-  CHECK_FALSE(g.value(relu.outputs[0]).onnx);  // it is no tensor of the main graph
-  const Node& add = g.node(g.order()[1]);
-  CHECK(g.value(add.outputs[0]).onnx->name == "a");
-  // Without the attribute the operator's own default holds, as ONNX has it.
-  CHECK(g.node(g.order()[2]).attrs.f("alpha", 0.01) == Approx(0.01));
-}
-
-TEST_CASE("functions that cannot be inlined are refused", "[frontend]") {
-  auto with_function = [](const std::string& call, const std::string& body) {
-    return parse_onnx("<ir_version: 8, opset_import: [\"\" : 13, \"local\" : 1]>\nagraph (float[2] x) => (float[2] y) { y = " + call +
-                      " }\n<domain: \"local\", opset_import: [\"\" : 13, \"local\" : 1]>\nf <alpha> (a) => (b) { " + body + " }");
-  };
-  CHECK(import_proto(with_function("local.f (x)", "b = local.f (a)")).errors() == std::vector{DiagId::bad_node});
-  CHECK(import_proto(with_function("local.f (x, x)", "b = Relu (a)")).errors() == std::vector{DiagId::bad_node});
-  CHECK(import_proto(with_function("local.f <beta = 1> (x)", "b = Relu (a)")).errors() == std::vector{DiagId::bad_node});
-  CHECK(import_proto(with_function("local.f (x)", "c = Relu (a)")).errors() == std::vector{DiagId::missing_tensor});
-  CHECK(import_proto(with_function("local.g (x)", "b = Relu (a)")).errors() == std::vector{DiagId::unsupported_operator});
-  CHECK(import_proto(with_function("local.f (x)", "b = Nonsense (a)")).errors() == std::vector{DiagId::unsupported_operator});
-  onnx::ModelProto twice = with_function("local.f (x)", "b = Relu (a)");
-  *twice.add_functions() = twice.functions(0);
-  CHECK(import_proto(twice).errors() == std::vector{DiagId::bad_node});
-  onnx::ModelProto outside = graph_model("agraph (float[2] x) => (float[2] y) { y = LeakyRelu <alpha : float = @alpha> (x) }");
-  CHECK(import_proto(outside).errors() == std::vector{DiagId::bad_node});
-}
-
-TEST_CASE("functions that grow without end are stopped", "[frontend]") {
-  // Each function calls the next one ten times: 10^12 nodes.
-  std::string text = "<ir_version: 8, opset_import: [\"\" : 13, \"local\" : 1]>\nagraph (float[2] x) => (float[2] y) { y = local.f0 (x) }\n";
-  for (int i = 0; i < 12; ++i) {
-    text += fmt::format("<domain: \"local\", opset_import: [\"\" : 13, \"local\" : 1]>\nf{} (a0) => (a10) {{ ", i);
-    for (int k = 0; k < 10; ++k) text += i == 11 ? fmt::format("a{} = Relu(a{}) ", k + 1, k) : fmt::format("a{} = local.f{}(a{}) ", k + 1, i + 1, k);
-    text += "}\n";
-  }
-  CHECK(import_proto(parse_onnx(text)).errors() == std::vector{DiagId::limit_exceeded});
-}
-
-TEST_CASE("defaults of function attributes are read", "[frontend]") {
-  onnx::ModelProto model = parse_onnx(R"(
-<ir_version: 9, opset_import: ["" : 13, "local" : 1]>
-agraph (float[2] x) => (float[2] y) { a = local.f (x)  y = local.f <alpha = 0.75> (a) }
-<domain: "local", opset_import: ["" : 13]>
-f <other> (p) => (q) { q = LeakyRelu <alpha : float = @alpha> (p) })");
-  onnx::AttributeProto fallback;
-  fallback.set_name("alpha");
-  fallback.set_type(onnx::AttributeProto::FLOAT);
-  fallback.set_f(0.5f);
-  // FunctionProto.attribute_proto, unknown to onnx 1.12.
-  model.mutable_functions(0)->mutable_unknown_fields()->AddLengthDelimited(11, fallback.SerializeAsString());
-  Imported m = import_proto(model);
-  INFO(m.text());
-  REQUIRE(m.model);
-  CHECK(m.graph().node(m.graph().order()[0]).attrs.f("alpha") == 0.5);
-  CHECK(m.graph().node(m.graph().order()[1]).attrs.f("alpha") == 0.75);
-}
-
-TEST_CASE("of an If with a constant condition the chosen branch is imported", "[frontend]") {
-  auto model = [](const std::string& condition) {
-    return "agraph (float[2] x) => (float[2] y) <bool c = {" + condition + "}> { t = Sign(x) y = If (c) <"
-           "then_branch = g1 () => (float[2] y) { u = Relu(t) y = Neg(u) },"
-           "else_branch = g2 () => (float[2] z) { z = Nonsense(t) }> }";
-  };
-  Imported chosen = import_graph(model("1"));
-  INFO(chosen.text());
-  REQUIRE(chosen.model);
-  CHECK(ops_of(chosen.graph()) == "sign relu neg");
-  CHECK(chosen.graph().value(chosen.graph().outputs()[0]).onnx->name == "y");
-  CHECK(chosen.graph().node(chosen.graph().order()[1]).origin == std::vector<std::string>{"If_1/Relu_0"});
-  CHECK(import_graph(model("0")).errors() == std::vector{DiagId::unsupported_operator});
-}
-
-TEST_CASE("an If whose condition is not constant is refused", "[frontend]") {
-  Imported m = import_graph("agraph (float[2] x, bool c) => (float[2] y) { y = If (c) <"
-                            "then_branch = g1 () => (float[2] u) { u = Relu(x) }, else_branch = g2 () => (float[2] z) { z = Neg(x) }> }");
-  CHECK(m.errors() == std::vector{DiagId::unsupported_node});
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the operator records say of ONNX operators, against the schemas of the installed libonnx (opset 7 to 17).
+// What the operator records say of ONNX operators, against the schemas of the installed libonnx
+// (opset 7 to 17).
 #include <fmt/format.h>
 #include <onnx/defs/schema.h>
 
@@ -18,14 +19,22 @@ using Type = onnx::AttributeProto;
 
 std::optional<AttrKind> kind_of(Type::AttributeType type) {
   switch (type) {
-    case Type::INT: return AttrKind::integer;
-    case Type::FLOAT: return AttrKind::real;
-    case Type::STRING: return AttrKind::string;
-    case Type::INTS: return AttrKind::integers;
-    case Type::FLOATS: return AttrKind::reals;
-    case Type::STRINGS: return AttrKind::strings;
-    case Type::TENSOR: return AttrKind::tensor;
-    default: return std::nullopt;
+    case Type::INT:
+      return AttrKind::integer;
+    case Type::FLOAT:
+      return AttrKind::real;
+    case Type::STRING:
+      return AttrKind::string;
+    case Type::INTS:
+      return AttrKind::integers;
+    case Type::FLOATS:
+      return AttrKind::reals;
+    case Type::STRINGS:
+      return AttrKind::strings;
+    case Type::TENSOR:
+      return AttrKind::tensor;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -33,7 +42,8 @@ std::optional<AttrKind> kind_of(Type::AttributeType type) {
 constexpr int kVariadic = 1000;
 
 // Attributes that are deliberately refused: strings and sparse tensors are no tensors of kiln.
-const std::set<std::string> kRefused = {"Constant.value_string", "Constant.value_strings", "Constant.sparse_value"};
+const std::set<std::string> kRefused = {"Constant.value_string", "Constant.value_strings",
+                                        "Constant.sparse_value"};
 
 std::vector<onnx::OpSchema> schemas_of(const OnnxOp& op) {
   std::vector<onnx::OpSchema> out;
@@ -44,7 +54,9 @@ std::vector<onnx::OpSchema> schemas_of(const OnnxOp& op) {
   int base = 1;
   for (const onnx::OpSchema& s : out)
     if (s.SinceVersion() <= 7) base = std::max(base, s.SinceVersion());
-  std::erase_if(out, [&](const onnx::OpSchema& s) { return s.SinceVersion() < base || s.SinceVersion() > op.until; });
+  std::erase_if(out, [&](const onnx::OpSchema& s) {
+    return s.SinceVersion() < base || s.SinceVersion() > op.until;
+  });
   return out;
 }
 
@@ -61,10 +73,12 @@ TEST_CASE("operator records agree with the ONNX schemas", "[ops]") {
       CHECK(op->onnx.max_inputs >= static_cast<size_t>(std::min(schema.max_input(), kVariadic)));
       CHECK(op->onnx.min_inputs <= static_cast<size_t>(schema.min_input()));
       for (const auto& [name, attribute] : schema.attributes()) {
-        auto spec = std::find_if(op->onnx.attrs.begin(), op->onnx.attrs.end(), [&name = name](const AttrSpec& s) { return s.name == name; });
+        auto spec = std::find_if(op->onnx.attrs.begin(), op->onnx.attrs.end(),
+                                 [&name = name](const AttrSpec& s) { return s.name == name; });
         bool listed = spec != op->onnx.attrs.end();
         INFO("attribute '" << name << "'");
-        CHECK(listed != static_cast<bool>(kRefused.count(fmt::format("{}.{}", op->onnx.type, name))));
+        CHECK(listed !=
+              static_cast<bool>(kRefused.count(fmt::format("{}.{}", op->onnx.type, name))));
         if (listed) CHECK(kind_of(attribute.type) == spec->kind);
       }
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tensors in .npy, .npz and .pb files.
+#include "compiler/frontend/tensor_file.h"
+
 #include <fmt/format.h>
 #include <zip.h>
 
-#include "compiler/frontend/tensor_file.h"
 #include "compiler/support/npy.h"
 #include "tests/onnx_models.h"
 
@@ -21,8 +22,10 @@ std::string npy(const std::string& header, const std::string& data, char version
   return text + header + data;
 }
 
-std::string header(const std::string& descr, const std::string& shape, const char* order = "False") {
-  return fmt::format("{{'descr': '{}', 'fortran_order': {}, 'shape': {}, }}\n", descr, order, shape);
+std::string header(const std::string& descr, const std::string& shape,
+                   const char* order = "False") {
+  return fmt::format("{{'descr': '{}', 'fortran_order': {}, 'shape': {}, }}\n", descr, order,
+                     shape);
 }
 
 Result<Tensor> load(const std::string& name, const std::string& bytes) {
@@ -32,27 +35,32 @@ Result<Tensor> load(const std::string& name, const std::string& bytes) {
   return load_tensor(folder->path() / name);
 }
 
-void write_zip(const fs::path& path, const std::vector<std::pair<std::string, std::string>>& members) {
+void write_zip(const fs::path& path,
+               const std::vector<std::pair<std::string, std::string>>& members) {
   zip_t* archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, nullptr);
   REQUIRE(archive);
   for (const auto& [name, bytes] : members)
-    REQUIRE(zip_file_add(archive, name.c_str(), zip_source_buffer(archive, bytes.data(), bytes.size(), 0), 0) >= 0);
+    REQUIRE(zip_file_add(archive, name.c_str(),
+                         zip_source_buffer(archive, bytes.data(), bytes.size(), 0), 0) >= 0);
   REQUIRE(zip_close(archive) == 0);
 }
 
 Tensor sample(DType dtype) {
   Tensor t(TensorType{dtype, {2, 3}, {}});
-  for (size_t i = 0; i < t.bytes().size(); ++i) t.bytes()[i] = static_cast<std::byte>(dtype == DType::boolean ? i % 2 : i);
+  for (size_t i = 0; i < t.bytes().size(); ++i)
+    t.bytes()[i] = static_cast<std::byte>(dtype == DType::boolean ? i % 2 : i);
   return t;
 }
 
 }  // namespace
 
 TEST_CASE("tensors survive being saved as .npy and loaded", "[tensor-file]") {
-  DType dtype = GENERATE(DType::f32, DType::f64, DType::f16, DType::i8, DType::u8, DType::i16, DType::u16, DType::i32, DType::u32, DType::i64,
-                         DType::u64, DType::boolean);
+  DType dtype =
+      GENERATE(DType::f32, DType::f64, DType::f16, DType::i8, DType::u8, DType::i16, DType::u16,
+               DType::i32, DType::u32, DType::i64, DType::u64, DType::boolean);
   std::string bytes = save_npy(sample(dtype));
-  CHECK(bytes.size() % 64 == static_cast<size_t>(sample(dtype).type.bytes()) % 64);  // data aligned as NumPy does
+  CHECK(bytes.size() % 64 ==
+        static_cast<size_t>(sample(dtype).type.bytes()) % 64);  // data aligned as NumPy does
   Result<Tensor> t = load("t.npy", bytes);
   REQUIRE(t.ok());
   CHECK(*t == sample(dtype));
@@ -64,11 +72,15 @@ TEST_CASE("tensors survive being saved as .npy and loaded", "[tensor-file]") {
 
 TEST_CASE("Fortran order and all header versions are read", "[tensor-file]") {
   Tensor columns = Tensor::of<uint8_t>({2, 3}, std::vector<uint8_t>{1, 2, 3, 4, 5, 6});
-  CHECK(*load("t.npy", npy(header("|u1", "(2, 3)", "True"), std::string("\1\4\2\5\3\6"))) == columns);
+  CHECK(*load("t.npy", npy(header("|u1", "(2, 3)", "True"), std::string("\1\4\2\5\3\6"))) ==
+        columns);
   CHECK(*load("t.npy", npy(header("|u1", "(2, 3)"), std::string("\1\2\3\4\5\6"), 2)) == columns);
   CHECK(*load("t.npy", npy(header("|u1", "(2, 3)"), std::string("\1\2\3\4\5\6"), 3)) == columns);
-  CHECK(load("t.npy", npy(header("|u1", "(6,)"), std::string("\1\2\3\4\5\6")))->type.shape == Shape{6});
-  CHECK(load("t.npy", npy("{\"shape\": (6), \"fortran_order\": False, \"descr\": \"<u1\"}", std::string("\1\2\3\4\5\6")))->type.shape == Shape{6});
+  CHECK(load("t.npy", npy(header("|u1", "(6,)"), std::string("\1\2\3\4\5\6")))->type.shape ==
+        Shape{6});
+  CHECK(load("t.npy", npy("{\"shape\": (6), \"fortran_order\": False, \"descr\": \"<u1\"}",
+                          std::string("\1\2\3\4\5\6")))
+            ->type.shape == Shape{6});
 }
 
 TEST_CASE("damaged .npy files are refused", "[tensor-file]") {
@@ -87,7 +99,8 @@ TEST_CASE("damaged .npy files are refused", "[tensor-file]") {
   CHECK(refused(npy(header("<f4", "(9223372036854775807, 9223372036854775807)"), "abcd")));
   CHECK(refused(npy(header("<f4", "(1, 1, 1, 1, 1, 1, 1, 1, 1)"), "abcd")));
   CHECK(refused(npy("{'descr': '<f4', 'shape': (1,)}", "abcd")));
-  CHECK(refused(npy("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", "abcd")));
+  CHECK(refused(
+      npy("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", "abcd")));
   CHECK(refused(npy(header("<f4", "(1,)") + "tail", "abcd")));
   CHECK(refused(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "abcd")));
 }
@@ -96,7 +109,8 @@ TEST_CASE(".npz archives are read", "[tensor-file]") {
   Result<TemporaryFolder> folder = TemporaryFolder::create();
   REQUIRE(folder.ok());
   fs::path path = folder->path() / "t.npz";
-  std::vector<std::pair<std::string, std::string>> members = {{"x.npy", save_npy(sample(DType::f32))}, {"labels.npy", save_npy(sample(DType::i64))}};
+  std::vector<std::pair<std::string, std::string>> members = {
+      {"x.npy", save_npy(sample(DType::f32))}, {"labels.npy", save_npy(sample(DType::i64))}};
   write_zip(path, members);
   Result<std::vector<NamedTensor>> tensors = load_tensors(path);
   REQUIRE(tensors.ok());
@@ -107,7 +121,8 @@ TEST_CASE(".npz archives are read", "[tensor-file]") {
   CHECK(load_tensor(path).diagnostic().id == DiagId::bad_input_data);  // two, where one is expected
   std::string bytes = *read_file(path);
   for (size_t n = 0; n < bytes.size(); n += 7) {
-    Result<std::vector<std::pair<std::string, NpyArray>>> cut = read_npz(std::string_view(bytes).substr(0, n));
+    Result<std::vector<std::pair<std::string, NpyArray>>> cut =
+        read_npz(std::string_view(bytes).substr(0, n));
     REQUIRE_FALSE(cut.ok());
     CHECK(cut.diagnostic().id == DiagId::bad_input_data);
   }

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of the Importer that imports a body within a body: local functions and branches of If.
+#include <fmt/format.h>
+#include <google/protobuf/unknown_field_set.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "compiler/frontend/importer.h"
+#include "compiler/frontend/limits.h"
+
+namespace kiln {
+namespace {
+
+// Fields younger than the installed onnx.proto (IR version 9 and 10); protobuf keeps them as
+// unknown fields.
+constexpr int kNodeOverload = 8, kFunctionAttributeDefault = 11, kFunctionOverload = 13;
+
+std::vector<std::string> unknown_strings(const google::protobuf::UnknownFieldSet& fields,
+                                         int number) {
+  std::vector<std::string> out;
+  for (int i = 0; i < fields.field_count(); ++i)
+    if (const auto& f = fields.field(i);
+        f.number() == number && f.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
+      out.push_back(f.length_delimited());
+  return out;
+}
+
+std::string function_key(std::string_view domain, std::string_view name,
+                         const google::protobuf::UnknownFieldSet& fields, int overload) {
+  std::vector<std::string> overloads = unknown_strings(fields, overload);
+  return fmt::format("{}:{}:{}", plain_domain(domain), name,
+                     overloads.empty() ? "" : overloads.back());
+}
+
+}  // namespace
+
+void Importer::read_functions() {
+  for (const onnx::FunctionProto& proto : model_.functions()) {
+    Function function;
+    function.proto = &proto;
+    Result<Opsets> opsets = read_opsets(proto.opset_import());
+    if (opsets)
+      function.opsets = std::move(*opsets);
+    else
+      function.problem = opsets.diagnostic().message;
+    function.opsets.insert(opsets_.begin(),
+                           opsets_.end());  // where the function itself imports nothing
+    for (const std::string& bytes :
+         unknown_strings(proto.unknown_fields(), kFunctionAttributeDefault)) {
+      onnx::AttributeProto attribute;
+      if (attribute.ParseFromString(bytes) && is_plain_text(attribute.name()))
+        function.defaults.push_back(std::move(attribute));
+      else
+        function.problem = "the default of an attribute cannot be read.";
+    }
+    std::string key =
+        function_key(proto.domain(), proto.name(), proto.unknown_fields(), kFunctionOverload);
+    auto [it, added] = functions_.emplace(std::move(key), std::move(function));
+    if (!added) it->second.problem = "it is defined twice.";
+  }
+}
+
+const Importer::Function* Importer::function_of(const onnx::NodeProto& node) const {
+  if (functions_.empty()) return nullptr;
+  auto it = functions_.find(
+      function_key(node.domain(), node.op_type(), node.unknown_fields(), kNodeOverload));
+  return it == functions_.end() ? nullptr : &it->second;
+}
+
+bool Importer::is_if(const onnx::NodeProto& node) {
+  return node.op_type() == "If" && plain_domain(node.domain()).empty();
+}
+
+Result<std::vector<Importer::Binding>> Importer::call_function(Site& site,
+                                                               const Function& function) {
+  const onnx::FunctionProto& proto = *function.proto;
+  if (!function.problem.empty())
+    return error(DiagId::bad_node,
+                 fmt::format("function '{}' cannot be called: {}", proto.name(), function.problem));
+  if (std::find(calls_.begin(), calls_.end(), &function) != calls_.end())
+    return error(DiagId::bad_node, fmt::format("function '{}' calls itself.", proto.name()),
+                 "ONNX functions must not be recursive.");
+  if (site.scope.depth >= limits::kNesting)
+    return error(
+        DiagId::limit_exceeded,
+        fmt::format("functions and branches are nested more than {} deep.", limits::kNesting));
+  if (site.node.input_size() > proto.input_size() || site.node.output_size() > proto.output_size())
+    return error(DiagId::bad_node,
+                 fmt::format("the call has {} inputs and {} outputs, function '{}' has {} and {}.",
+                             site.node.input_size(), site.node.output_size(), proto.name(),
+                             proto.input_size(), proto.output_size()));
+  std::map<std::string, const onnx::AttributeProto*> attributes;
+  for (const onnx::AttributeProto& attribute : function.defaults)
+    attributes[attribute.name()] = &attribute;
+  Result<AttrProtos> given = attributes_of(site.node, site.scope);
+  if (!given) return std::move(given).diagnostic();
+  for (const auto& [name, attribute] : *given) {
+    bool known = attributes.count(name) ||
+                 std::find(proto.attribute().begin(), proto.attribute().end(), name) !=
+                     proto.attribute().end();
+    if (!known)
+      return error(DiagId::bad_node,
+                   fmt::format("function '{}' has no attribute '{}'.", proto.name(), name));
+    attributes[name] = attribute;
+  }
+
+  Scope inner;
+  inner.path = site.name + "/";
+  inner.opsets = &function.opsets;
+  inner.attributes = &attributes;
+  inner.depth = site.scope.depth + 1;
+  for (int i = 0; i < proto.input_size(); ++i) {
+    Binding binding;
+    if (i < site.node.input_size() && !site.node.input(i).empty())
+      binding = *resolve(site.node.input(i), site.scope);
+    inner.names[proto.input(i)] = binding;
+  }
+  std::vector<std::string_view> outputs(proto.output().begin(), proto.output().end());
+  calls_.push_back(&function);
+  import_body(proto.node(), outputs, inner);
+  calls_.pop_back();
+  return results_of(outputs, site.node.output_size(), inner);
+}
+
+Result<std::vector<Importer::Binding>> Importer::results_of(
+    const std::vector<std::string_view>& outputs, int count, Scope& inner) {
+  std::vector<Binding> values;
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+    Result<Binding> binding = resolve(outputs[i], inner);
+    if (!binding && !stopped_) return std::move(binding).diagnostic();
+    values.push_back(binding ? *binding : Binding{kNoValue, nullptr, true});
+  }
+  return values;
+}
+
+Result<std::vector<Importer::Binding>> Importer::choose_branch(Site& site) {
+  const onnx::GraphProto* branches[2] = {nullptr, nullptr};
+  for (const onnx::AttributeProto& attribute : site.node.attribute()) {
+    if (attribute.name() == "then_branch" && attribute.has_g()) branches[1] = &attribute.g();
+    if (attribute.name() == "else_branch" && attribute.has_g()) branches[0] = &attribute.g();
+  }
+  if (!branches[0] || !branches[1] || site.node.input_size() != 1 || site.node.input(0).empty())
+    return error(DiagId::bad_node,
+                 "If needs one input and the attributes 'then_branch' and 'else_branch'.");
+  const Tensor* condition = graph_.constant(resolve(site.node.input(0), site.scope)->value);
+  if (!condition)
+    return error(DiagId::unsupported_node,
+                 "the condition is computed at run time; only a constant one is supported.",
+                 "make both branches part of the graph and choose with Where, or export the model "
+                 "for one case.");
+  if (condition->type.dtype != DType::boolean || condition->type.elements() != 1)
+    return error(DiagId::bad_node, fmt::format("the condition is {}, it must be one bool.",
+                                               to_string(condition->type)));
+  if (site.scope.depth >= limits::kNesting)
+    return error(
+        DiagId::limit_exceeded,
+        fmt::format("functions and branches are nested more than {} deep.", limits::kNesting));
+  const onnx::GraphProto& branch = *branches[condition->as<uint8_t>()[0] != 0];
+  if (branch.input_size() > 0 || branch.output_size() < site.node.output_size())
+    return error(DiagId::bad_node,
+                 fmt::format("the branch has {} inputs and {} outputs, the node needs 0 and {}.",
+                             branch.input_size(), branch.output_size(), site.node.output_size()));
+  Scope inner;
+  inner.outer = &site.scope;
+  inner.path = site.name + "/";
+  inner.opsets = site.scope.opsets;
+  inner.attributes = site.scope.attributes;
+  inner.depth = site.scope.depth + 1;
+  bind_initializers(branch, inner);
+  std::vector<std::string_view> outputs = output_names(branch);
+  import_body(branch.node(), outputs, inner);
+  return results_of(outputs, site.node.output_size(), inner);
+}
+
+}  // namespace kiln
