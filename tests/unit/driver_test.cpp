@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the command line that are functions of their own.
+#include <catch2/catch.hpp>
+
+#include "compiler/driver/cli.h"
+#include "compiler/driver/diff_report.h"
+#include "compiler/driver/layer_diff.h"
+#include "compiler/driver/options.h"
+#include "compiler/driver/process.h"
+
+using namespace kiln;
+
+namespace {
+
+ProcessResult kiln_command(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), KILN_BINARY);
+  Result<ProcessResult> result = run_process(arguments, ".");
+  REQUIRE(result.ok());
+  return *std::move(result);
+}
+
+/// A program of `steps` steps of which each writes the tensor that `writes` names.
+Program program_of(const std::vector<ProgramTensor>& tensors, const std::vector<uint32_t>& writes) {
+  Program program;
+  for (const ProgramTensor& tensor : tensors) program.add_tensor(tensor);
+  for (uint32_t tensor : writes) {
+    Step step;
+    step.label = "copy";
+    step.origin = {"node"};
+    step.call.outputs = {TensorId{tensor}};
+    program.steps.push_back(std::move(step));
+  }
+  return program;
+}
+
+ProgramTensor tensor_for(const std::string& onnx, Shape shape) {
+  ProgramTensor tensor;
+  tensor.name = "t";
+  tensor.type.shape = shape;
+  tensor.onnx = OnnxTensor{onnx, std::move(shape), {}};
+  return tensor;
+}
+
+}  // namespace
+
+TEST_CASE("the closest word is suggested, if one is close") {
+  std::vector<std::string> verbs{"compile", "inspect", "diff", "run"};
+  CHECK(closest_word("dif", verbs) == "diff");
+  CHECK(closest_word("complie", verbs) == "compile");
+  CHECK(closest_word("inpsect", verbs) == "inspect");
+  CHECK(closest_word("quantize", verbs).empty());
+  CHECK(closest_word("x", {}).empty());
+}
+
+TEST_CASE("usage errors end with code 1 and say what was meant") {
+  CHECK(kiln_command({"--nonsense"}).exit_code == 1);
+  ProcessResult verb = kiln_command({"dif", "x.onnx"});
+  CHECK(verb.exit_code == 1);
+  CHECK(verb.output == "error E100: 'dif' is no verb of kiln.\n  hint: did you mean `kiln diff`?\n");
+  ProcessResult option = kiln_command({"diff", "x.onnx", "--rtoll=3"});
+  CHECK(option.exit_code == 1);
+  CHECK(option.output == "error E100: unknown option --rtoll.\n  hint: did you mean --rtol?\n");
+  ProcessResult nothing = kiln_command({});
+  CHECK(nothing.exit_code == 1);
+  CHECK(nothing.output.find("Examples:") != std::string::npos);
+  ProcessResult missing = kiln_command({"diff"});
+  CHECK(missing.exit_code == 1);
+  CHECK(missing.output.find("MODEL is required") != std::string::npos);
+  ProcessResult dim = kiln_command({"inspect", "x.onnx", "--dim", "N=0"});
+  CHECK(dim.exit_code == 1);
+  CHECK(dim.output.find("error E104: --dim N=0: '0' is no positive number.") == 0);
+}
+
+TEST_CASE("help and version succeed, with the examples before the options") {
+  ProcessResult version = kiln_command({"--version"});
+  CHECK(version.exit_code == 0);
+  CHECK(version.output == "kiln " KILN_VERSION "\n");
+  for (const Verb* verb : all_verbs()) {
+    ProcessResult help = kiln_command({std::string(verb->name), "--help"});
+    INFO(help.output);
+    CHECK(help.exit_code == 0);
+    CHECK(help.output.find(verb->summary) == 0);
+    CHECK(help.output.find("Examples:\n  kiln ") < help.output.find("Options:"));
+  }
+}
+
+TEST_CASE("shapes are read with and without brackets") {
+  CHECK(*parse_shape("1,3,96,96") == Shape{1, 3, 96, 96});
+  CHECK(*parse_shape("[2,4]") == Shape{2, 4});
+  CHECK(parse_shape("")->empty());
+  for (const char* wrong : {"1,,3", "0,3", "a", "1 ,2", "-1", "99999999999999999999", "1000000,1000000", "1,1,1,1,1,1,1,1,1"}) {
+    INFO(wrong);
+    Result<Shape> shape = parse_shape(wrong);
+    REQUIRE(!shape.ok());
+    CHECK(shape.diagnostic().id == DiagId::bad_shape_option);
+  }
+}
+
+TEST_CASE("assignments are cut at the last equals sign") {
+  CHECK(*split_assignment("--dim", "a=b=3") == std::pair<std::string, std::string>("a=b", "3"));
+  for (const char* wrong : {"x", "=1", "x="}) CHECK(split_assignment("--dim", wrong).diagnostic().id == DiagId::bad_usage);
+}
+
+TEST_CASE("a process returns its exit code, its signal and what it wrote") {
+  Result<ProcessResult> code = run_process({"sh", "-c", "echo out; echo err >&2; exit 7"}, "/");
+  REQUIRE(code.ok());
+  CHECK(code->exit_code == 7);
+  CHECK(!code->ok());
+  CHECK(code->output == "out\nerr\n");
+  Result<ProcessResult> signal = run_process({"sh", "-c", "kill -SEGV $$"}, "/");
+  REQUIRE(signal.ok());
+  CHECK(signal->signal == 11);
+  Result<ProcessResult> folder = run_process({"pwd"}, "/usr");
+  REQUIRE(folder.ok());
+  CHECK(folder->output == "/usr\n");
+  Result<ProcessResult> missing = run_process({"no-such-program"}, "/");
+  REQUIRE(missing.ok());
+  CHECK(missing->exit_code == 127);
+  Result<ProcessResult> much = run_process({"sh", "-c", "yes | head -c 1000000; echo end"}, "/");
+  REQUIRE(much.ok());
+  CHECK(much->output.size() < 300000);
+  CHECK(much->output.ends_with("end\n"));
+}
+
+TEST_CASE("programs are found and commands printed as they would be typed") {
+  CHECK(find_program("sh").has_value());
+  CHECK(find_program("/bin/sh").has_value());
+  CHECK(!find_program("no-such-program").has_value());
+  CHECK(!find_program("/usr").has_value());
+  CHECK(command_text({"c++", "-O2", "a b.cpp", ""}) == "c++ -O2 'a b.cpp' ''");
+}
+
+TEST_CASE("an index is shown by its place in the shape") {
+  CHECK(index_text(0, {2, 3}) == "[0,0]");
+  CHECK(index_text(5, {2, 3}) == "[1,2]");
+  CHECK(index_text(23, {2, 3, 4}) == "[1,2,3]");
+  CHECK(index_text(0, {}) == "[]");
+}
+
+TEST_CASE("an ONNX tensor is permuted and reshaped as the program holds it") {
+  Tensor onnx = Tensor::floats({1, 2, 3}, {0, 1, 2, 3, 4, 5});
+  CHECK(as_program_tensor(onnx, {"x", {1, 2, 3}, {}}, {6}) == Tensor::floats({6}, {0, 1, 2, 3, 4, 5}));
+  CHECK(as_program_tensor(onnx, {"x", {1, 2, 3}, {0, 2, 1}}, {1, 1, 3, 2}) == Tensor::floats({1, 1, 3, 2}, {0, 3, 1, 4, 2, 5}));
+}
+
+TEST_CASE("layers are compared where a tensor is complete, and the first that diverges is found") {
+  // Steps 0 and 1 write the parts of 'a', step 2 makes 'b', step 3 makes a tensor that is not in the model.
+  ProgramTensor unnamed = tensor_for("", {2});
+  unnamed.onnx.reset();
+  Program program = program_of({tensor_for("a", {2}), tensor_for("b", {2}), unnamed}, {0, 0, 1, 2});
+  CHECK(layer_tensors(program) == std::vector<std::string>{"a", "b"});
+  Tensor half = Tensor::floats({2}, {1, 0}), a = Tensor::floats({2}, {1, 2}), b = Tensor::floats({2}, {1000.001f, 3.005f});
+  std::vector<Tensor> results{half, a, b, half};
+  std::map<std::string, Tensor> reference{{"a", a}, {"b", Tensor::floats({2}, {1000, 3})}};
+
+  DiffReport report;
+  report.layers = compare_layers(program, results, reference, {.absolute = 1e-5, .relative = 1e-4});
+  REQUIRE(report.layers.size() == 4);
+  CHECK(!report.layers[0].comparison);
+  REQUIRE(report.layers[1].comparison);
+  CHECK(report.layers[1].comparison->different == 0);
+  REQUIRE(report.layers[2].comparison);
+  CHECK(report.layers[2].comparison->pass());  // 0.005 off is little beside 1000
+  CHECK(!report.layers[3].comparison);
+  CHECK(report.first_divergence() == nullptr);
+
+  report.layers = compare_layers(program, results, reference, {.absolute = 1e-6, .relative = 1e-4});
+  REQUIRE(report.first_divergence() != nullptr);
+  CHECK(step_name(*report.first_divergence()) == "step 3 copy 'node'");
+}
