@@ -73,18 +73,23 @@ Tensor rounded(DType dtype, Shape shape, const std::vector<double>& values) {
   return t;
 }
 
+/// Gives operand `i` of a layer the value `tensor`. A constant that nothing else reads hands on its name.
+void set_constant(Graph& graph, NodeId layer, size_t i, Tensor tensor) {
+  const std::vector<ValueId>& inputs = graph.node(layer).inputs;
+  ValueId old = i < inputs.size() ? inputs[i] : kNoValue;
+  std::string name = old != kNoValue ? graph.value(old).name : graph.node(layer).origin.front() + "_bias";
+  if (old != kNoValue && graph.value(old).users.size() == 1) graph.set_name(old, name + "_was");
+  graph.extend_inputs(layer, i, graph.add_constant(name, std::move(tensor)));
+}
+
 void set_weights(Graph& graph, NodeId layer, const std::vector<double>& values) {
-  ValueId old = graph.node(layer).inputs[1];
-  TensorType type = graph.type(old);
-  graph.set_input(layer, 1, graph.add_constant(graph.value(old).name, rounded(type.dtype, type.shape, values)));
+  TensorType type = graph.type(graph.node(layer).inputs[1]);
+  set_constant(graph, layer, 1, rounded(type.dtype, type.shape, values));
 }
 
 void set_bias(Graph& graph, NodeId layer, const std::vector<double>& values) {
-  const Node& node = graph.node(layer);
-  bool has = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
-  std::string name = has ? graph.value(node.inputs[2]).name : graph.value(node.outputs[0]).name + "_bias";
-  Tensor bias = rounded(graph.type(node.inputs[1]).dtype, {static_cast<int64_t>(values.size())}, values);
-  graph.extend_inputs(layer, 2, graph.add_constant(name, std::move(bias)));
+  DType dtype = graph.type(graph.node(layer).inputs[1]).dtype;
+  set_constant(graph, layer, 2, rounded(dtype, {static_cast<int64_t>(values.size())}, values));
 }
 
 /// layer, then node `id`: the outputs of the layer are scaled and shifted.

@@ -42,7 +42,12 @@ void Terminal::report(const Diagnostic& diagnostic) const {
 }
 
 ExitCode Terminal::report(const Diagnostics& diagnostics) const {
-  for (const Diagnostic& d : diagnostics.all()) report(d);
+  const std::vector<Diagnostic>& all = diagnostics.all();
+  for (size_t i = 0; i < all.size(); ++i) {
+    Diagnostic d = all[i];
+    if (i + 1 < all.size() && all[i + 1].hint == d.hint) d.hint.clear();  // a hint that several in a row share is said once
+    report(d);
+  }
   return diagnostics.exit_code();
 }
 

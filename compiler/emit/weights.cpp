@@ -39,7 +39,9 @@ std::string write_weights_header(const BundleContext& c) {
 
 std::string write_weights_source(const BundleContext& c) {
   CodeWriter out;
-  write_file_head(out, c, fmt::format("{}_weights.cpp: constants. To place them (external flash, say), define the attribute:", c.name));
+  write_file_head(out, c, fmt::format("{}_weights.cpp: the constants.", c.name));
+  out.line("//");
+  out.line("// To place them (in external flash, say), define the attribute:");
   out.linef("//   -D{}_WEIGHTS_ATTRIBUTE='__attribute__((section(\".ext_flash\")))'", c.upper);
   out.linef("#include \"{}_weights.h\"", c.name);
   out.line();

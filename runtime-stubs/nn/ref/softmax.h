@@ -3,7 +3,7 @@
 #pragma once
 
 #include "../limits.h"
-#include "../math.h"
+#include "../math_exp.h"
 
 namespace nn::ref {
 
