@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "compiler/ops/movement.h"
 #include "compiler/ops/op_util.h"
 #include "passes/dead_code.h"
 #include "passes/rewrite_util.h"
@@ -14,19 +15,6 @@ namespace {
 using Perm = std::vector<int64_t>;
 
 Perm perm_of(const Node& transpose) { return transpose.attrs.ints("perm"); }
-
-/// The operand of a transpose or reshape can be compared with the ONNX tensor that the result holds, and may outlive it.
-void hand_onnx_up(Graph& graph) {
-  std::vector<NodeId> order = graph.order();
-  for (auto id = order.rbegin(); id != order.rend(); ++id) {
-    const Node& node = graph.node(*id);
-    if (node.op != &ops::transpose && node.op != &ops::reshape) continue;
-    ValueId x = node.inputs[0], y = node.outputs[0];
-    if (graph.value(x).onnx || graph.constant(x)) continue;
-    if (node.op == &ops::reshape) graph.set_onnx(x, graph.value(y).onnx);
-    else graph.set_onnx(x, permuted_onnx(graph.value(y).onnx, graph.type(y).shape, inverse_permutation(perm_of(node))));
-  }
-}
 
 /// Rule 1. The builder composes with a transpose before and knows reshapes; what it returns is no transpose of a transpose.
 Result<bool> simplify_transpose(Graph& graph, NodeId id) {
@@ -186,7 +174,8 @@ Result<bool> sweep(Graph& graph, PassContext& context, const OpDef& op, Result<b
 
 /// One step: the first rule that applies anywhere. Reshapes come after regions, which look for transposes right at their border.
 Result<bool> step(Graph& graph, PassContext& context) {
-  hand_onnx_up(graph);
+  std::vector<NodeId> order = graph.order();
+  for (auto id = order.rbegin(); id != order.rend(); ++id) hand_onnx_up(graph, graph.node(*id).outputs[0]);
   Result<bool> changed = sweep(graph, context, ops::transpose, simplify_transpose);
   if (changed && !*changed) changed = permute_regions(graph, context);
   if (changed && !*changed) changed = sweep(graph, context, ops::reshape, sink_reshape);

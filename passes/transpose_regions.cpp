@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "compiler/ops/movement.h"
 #include "compiler/ops/op_util.h"
 #include "passes/dead_code.h"
 
@@ -251,19 +252,6 @@ int64_t transposed_elements(const Shape& shape, const std::vector<int64_t>& perm
     last = dim;
   }
   return 0;
-}
-
-std::optional<OnnxTensor> permuted_onnx(const std::optional<OnnxTensor>& onnx, const Shape& shape, const std::vector<int64_t>& perm) {
-  if (!onnx) return std::nullopt;
-  OnnxTensor out = *onnx;
-  if (out.perm.empty()) {
-    out.perm.resize(out.shape.size());
-    std::iota(out.perm.begin(), out.perm.end(), 0);
-  }
-  if (permute(out.shape, out.perm) != shape) return std::nullopt;
-  out.perm = permute(out.perm, perm);
-  if (is_identity_permutation(out.perm)) out.perm.clear();
-  return out;
 }
 
 Result<bool> permute_regions(Graph& graph, PassContext& context) {

@@ -18,7 +18,4 @@ Result<bool> permute_regions(Graph& graph, PassContext& context);
 /// Elements that `transpose(w, perm)` moves: 0 when the dimensions longer than 1 keep their order.
 int64_t transposed_elements(const Shape& shape, const std::vector<int64_t>& perm);
 
-/// The ONNX tensor of `transpose(v, perm)`, v holding `onnx` under shape `shape`; nothing where that cannot be said as a permutation.
-std::optional<OnnxTensor> permuted_onnx(const std::optional<OnnxTensor>& onnx, const Shape& shape, const std::vector<int64_t>& perm);
-
 }  // namespace kiln

@@ -8,6 +8,7 @@
 
 #include "compiler/frontend/limits.h"
 #include "compiler/frontend/tensor_proto.h"
+#include "compiler/ops/movement.h"
 #include "compiler/ops/ops.h"
 
 namespace kiln {
@@ -231,8 +232,9 @@ void Importer::bind_outputs(Site& site, const std::vector<Binding>& values, size
     ValueId value = binding.value;
     if (value == kNoValue || index(value) < first_new || graph_.value(value).onnx) continue;
     graph_.set_name(value, site.scope.path + name);
-    if (site.scope.is_main() && !graph_.constant(value))
-      graph_.set_onnx(value, OnnxTensor{name, graph_.type(value).shape, {}});
+    if (!site.scope.is_main() || graph_.constant(value)) continue;
+    graph_.set_onnx(value, OnnxTensor{name, graph_.type(value).shape, {}});
+    hand_onnx_up(graph_, value);
   }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/ops/movement.h"
 
+#include <numeric>
+
 #include <algorithm>
 
 #include "nn/ref/copy.h"
@@ -99,6 +101,30 @@ Result<std::optional<Quant>> moved_quant(const TensorType& type, const std::vect
   Quant q = *type.quant;
   q.axis = at - from.begin();
   return std::optional<Quant>(std::move(q));
+}
+
+std::optional<OnnxTensor> permuted_onnx(const std::optional<OnnxTensor>& onnx, const Shape& shape, const std::vector<int64_t>& perm) {
+  if (!onnx) return std::nullopt;
+  OnnxTensor out = *onnx;
+  if (out.perm.empty()) {
+    out.perm.resize(out.shape.size());
+    std::iota(out.perm.begin(), out.perm.end(), 0);
+  }
+  if (permute(out.shape, out.perm) != shape) return std::nullopt;
+  out.perm = permute(out.perm, perm);
+  if (is_identity_permutation(out.perm)) out.perm.clear();
+  return out;
+}
+
+void hand_onnx_up(Graph& graph, ValueId value) {
+  while (const Node* node = graph.producer(value)) {
+    if (node->op != &ops::transpose && node->op != &ops::reshape) return;
+    ValueId x = node->inputs[0];
+    if (graph.value(x).onnx || graph.constant(x)) return;
+    if (node->op == &ops::reshape) graph.set_onnx(x, graph.value(value).onnx);
+    else graph.set_onnx(x, permuted_onnx(graph.value(value).onnx, graph.type(value).shape, inverse_permutation(node->attrs.ints("perm"))));
+    value = x;
+  }
 }
 
 }  // namespace kiln

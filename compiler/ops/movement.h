@@ -43,4 +43,10 @@ Result<ValueId> slice(GraphBuilder& b, ValueId x, const SliceSpec& spec);
 /// `from[i]` of `type` (-1: of none) in the same order. Fails with unsupported_node when the quantized axis is not among them.
 Result<std::optional<Quant>> moved_quant(const TensorType& type, const std::vector<int64_t>& from);
 
+/// The ONNX tensor of `transpose(v, perm)`, v holding `onnx` under shape `shape`; nothing where that cannot be said as a permutation.
+std::optional<OnnxTensor> permuted_onnx(const std::optional<OnnxTensor>& onnx, const Shape& shape, const std::vector<int64_t>& perm);
+/// The operand of a transpose or reshape can be compared with the ONNX tensor that the result `value` holds, and may outlive it: where
+/// it stands for no tensor yet it gets that one (and its operand in turn). Does nothing for values of other nodes.
+void hand_onnx_up(Graph& graph, ValueId value);
+
 }  // namespace kiln
