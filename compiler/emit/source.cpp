@@ -32,7 +32,7 @@ std::string operand(const BundleContext& c, TensorId id, bool is_output) {
 /// Descriptor members: numbers of one type share lines, arrays have one each.
 void write_descriptor(CodeWriter& out, const Step& step, size_t number) {
   bool parametrised = std::any_of(step.call.functors.begin(), step.call.functors.end(), [](const std::string& f) { return f != "none"; });
-  std::string ints;
+  std::string ints, floats;
   std::vector<std::string> lines;
   auto add_int = [&](std::string_view name, int32_t value) {
     std::string item = fmt::format("{} = {}", name, value);
@@ -46,7 +46,7 @@ void write_descriptor(CodeWriter& out, const Step& step, size_t number) {
   for (const DescriptorField& field : descriptor_fields(step.call.descriptor)) {
     if (const auto* i = std::get_if<int32_t>(&field.value)) add_int(field.name, *i);
     else if (const auto* f = std::get_if<float>(&field.value)) {
-      if (parametrised || *f != 0) tail.push_back(fmt::format("static constexpr float {} = {};", field.name, float_literal(*f)));
+      if (parametrised || *f != 0) floats += fmt::format("{}{} = {}", floats.empty() ? "" : ", ", field.name, float_literal(*f));
     } else {
       const Dims& dims = std::get<Dims>(field.value);
       std::vector<int32_t> values(dims.values.begin(), dims.values.begin() + std::max(dims.size, 1));
@@ -55,6 +55,7 @@ void write_descriptor(CodeWriter& out, const Step& step, size_t number) {
   }
   for (const auto& [name, value] : step.call.tuning) add_int(name, value);
   if (!ints.empty()) lines.push_back(fmt::format("static constexpr int32_t {};", ints));
+  if (!floats.empty()) lines.push_back(fmt::format("static constexpr float {};", floats));
   lines.insert(lines.end(), tail.begin(), tail.end());
   out.linef("struct Layer{} {{", number);
   out.indent();
