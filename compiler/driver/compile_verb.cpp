@@ -51,12 +51,18 @@ std::string make_escaped(const std::string& path) {
   return out;
 }
 
-/// The files that decide what is emitted, in the format of a compiler's -MD.
+/// The files that decide what is emitted, in the format of a compiler's -MD. manifest.json is the target of that rule and so gets
+/// a new time, whereas other files that stay the same keep theirs: what is built from them stays up to date.
 Status write_depfile(const Options& options, const Compiled& compiled) {
   if (options.depfile.empty()) return Done{};
-  std::string text = make_escaped(std::filesystem::absolute(options.output / "manifest.json").string()) + ":";
+  const std::filesystem::path manifest = std::filesystem::absolute(options.output / "manifest.json");
+  std::string text = make_escaped(manifest.string()) + ":";
   for (const std::filesystem::path& file : compiled.info.read_files) text += " \\\n  " + make_escaped(std::filesystem::absolute(file).string());
-  return write_file(options.depfile, text + "\n");
+  if (Status s = write_file(options.depfile, text + "\n"); !s) return s;
+  std::error_code failed;
+  std::filesystem::last_write_time(manifest, std::filesystem::file_time_type::clock::now(), failed);
+  if (failed) return error(DiagId::cannot_write, fmt::format("cannot set the time: {}.", failed.message())).in_file(manifest.string());
+  return Done{};
 }
 
 ExitCode run(Options& options, const Terminal& terminal) {

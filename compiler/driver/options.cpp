@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "compiler/driver/cli.h"
+#include "compiler/program/lowering.h"
 
 namespace kiln {
 namespace {
@@ -33,6 +34,14 @@ void add_dimension(ImportOptions& import, const std::string& text) {
     throw UsageError{error(DiagId::bad_shape_option, fmt::format("--dim {}: '{}' is no positive number.", text, value),
                            fmt::format("for example --dim {}=1.", name))};
   import.dims[name] = *size;
+}
+
+/// Names that are given are kept to the letter, so that build systems know the files beforehand.
+Result<std::string> checked_name(const std::string& name) {
+  std::string usable = c_identifier(name);
+  if (usable == name) return name;
+  return error(DiagId::bad_usage, fmt::format("--name {}: that is no identifier of C++, or one with a meaning of its own.", name),
+               fmt::format("for example --name {}.", usable));
 }
 
 }  // namespace
@@ -94,7 +103,10 @@ void add_model_options(CLI::App& app, CommonOptions& options) {
 void add_target_options(CLI::App& app, CommonOptions& options) {
   app.add_option("--target", options.target, "What the code is for; `kiln targets` lists them")->capture_default_str()->type_name("NAME");
   app.add_option("--cpu,--march", options.cpu, "CPU or ISA string of the target; host: native, x86-64-v3, ...")->type_name("CPU");
-  app.add_option("--name", options.name, "Prefix of the emitted functions; default: the file's name")->type_name("ID");
+  app.add_option_function<std::string>(
+         "--name", [&options](const std::string& name) { options.name = value_or_throw(checked_name(name)); },
+         "Prefix of the emitted functions; default: the file's name")
+      ->type_name("ID");
 }
 
 void add_pass_options(CLI::App& app, CommonOptions& options) {

@@ -116,11 +116,11 @@ std::vector<OutputFile> emit_bundle(const Program& program, const Target& target
   files.push_back({c.name + ".h", write_header(c)});
   files.push_back({c.name + ".cpp", write_source(c)});
   files.push_back({c.name + "_memory.h", write_memory_header(c)});
-  if (!c.constants.empty()) {
-    files.push_back({c.name + "_weights.h", write_weights_header(c)});
-    files.push_back({c.name + "_weights.cpp", write_weights_source(c)});
-  }
+  // Also without constants: build systems want to know the files before the compiler runs.
+  files.push_back({c.name + "_weights.h", write_weights_header(c)});
+  files.push_back({c.name + "_weights.cpp", write_weights_source(c)});
   files.push_back({"CMakeLists.txt", write_cmake(c)});
+  files.push_back({"compile_flags.txt", write_compile_flags(c)});
   if (!options.vectors.empty()) {
     files.push_back({"selftest/main.cpp", write_selftest_main(c)});
     files.push_back({"selftest/vectors.h", write_selftest_vectors(c)});

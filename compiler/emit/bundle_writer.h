@@ -35,6 +35,8 @@ std::string write_weights_source(const BundleContext& context);
 std::string write_selftest_main(const BundleContext& context);
 std::string write_selftest_vectors(const BundleContext& context);
 std::string write_cmake(const BundleContext& context);
+/// One flag a line, to be given to gcc and clang as @compile_flags.txt; clangd reads it too.
+std::string write_compile_flags(const BundleContext& context);
 std::string write_manifest(const BundleContext& context, const std::vector<OutputFile>& files);
 /// The kernel headers that the program needs, with what they include, in namespace <name>::nn.
 std::vector<OutputFile> write_kernel_headers(const BundleContext& context);

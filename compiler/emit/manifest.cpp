@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// manifest.json (schema_version 1, docs/bundle-format.md) and the bundle's CMakeLists.txt.
+// manifest.json (schema_version 1, docs/bundle-format.md), the bundle's CMakeLists.txt and compile_flags.txt.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -40,6 +40,12 @@ Json step_json(const BundleContext& c, size_t i) {
   return j;
 }
 
+std::vector<std::string> compile_flags(const BundleContext& c) {
+  std::vector<std::string> flags = {"-fno-exceptions", "-fno-rtti"};
+  flags.insert(flags.end(), c.target.compile_flags.begin(), c.target.compile_flags.end());
+  return flags;
+}
+
 }  // namespace
 
 std::string write_manifest(const BundleContext& c, const std::vector<OutputFile>& files) {
@@ -73,6 +79,8 @@ std::string manifest_json(const Program& program, const Target& target, const Mo
   return write_manifest(BundleContext{program, target, model, none, program.name, upper_case(program.name), {}, {}}, {});
 }
 
+std::string write_compile_flags(const BundleContext& c) { return fmt::format("-std=c++17\n{}\n", fmt::join(compile_flags(c), "\n")); }
+
 std::string write_cmake(const BundleContext& c) {
   CodeWriter out;
   out.line("# SPDX-License-Identifier: 0BSD");
@@ -82,11 +90,10 @@ std::string write_cmake(const BundleContext& c) {
   out.line("if(NOT CMAKE_BUILD_TYPE AND CMAKE_SOURCE_DIR STREQUAL CMAKE_CURRENT_SOURCE_DIR)");
   out.line("  set(CMAKE_BUILD_TYPE Release)");
   out.line("endif()");
-  out.linef("add_library({0} STATIC {0}.cpp{1})", c.name, c.constants.empty() ? "" : fmt::format(" {}_weights.cpp", c.name));
+  out.linef("add_library({0} STATIC {0}.cpp {0}_weights.cpp)", c.name);
   out.linef("target_include_directories({} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})", c.name);
   out.linef("target_compile_features({} PUBLIC cxx_std_17)", c.name);
-  out.linef("target_compile_options({} PRIVATE -fno-exceptions -fno-rtti{}{})", c.name, c.target.compile_flags.empty() ? "" : " ",
-            fmt::join(c.target.compile_flags, " "));
+  out.linef("target_compile_options({} PRIVATE {})", c.name, fmt::join(compile_flags(c), " "));
   if (!c.options.vectors.empty()) {
     out.line("if(CMAKE_SOURCE_DIR STREQUAL CMAKE_CURRENT_SOURCE_DIR)");
     out.line("  enable_testing()");

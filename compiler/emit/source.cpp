@@ -139,7 +139,7 @@ std::string write_source(const BundleContext& c) {
   out.linef("#include \"{}.h\"", c.name);
   out.line();
   out.linef("#include \"{}_memory.h\"", c.name);
-  if (!c.constants.empty()) out.linef("#include \"{}_weights.h\"", c.name);
+  out.linef("#include \"{}_weights.h\"", c.name);
   for (const std::string& header : kernel_headers(p)) out.linef("#include \"{}\"", header);
   out.line();
   out.raw(kPreamble);

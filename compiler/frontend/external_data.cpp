@@ -177,6 +177,7 @@ Result<std::string> ExternalData::read(
                              n < 0 ? std::strerror(errno) : "it became shorter"));
     done += static_cast<size_t>(n);
   }
+  files_.insert(folder_ / location);
   return data;
 }
 

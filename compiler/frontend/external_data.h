@@ -12,6 +12,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <filesystem>
+#include <set>
 #include <string>
 
 #include "compiler/support/diagnostics.h"
@@ -29,8 +30,12 @@ class ExternalData {
       const google::protobuf::RepeatedPtrField<onnx::StringStringEntryProto>& entries,
       uint64_t bytes) const;
 
+  /// The files that were read so far, for dependency files.
+  [[nodiscard]] const std::set<std::filesystem::path>& files() const { return files_; }
+
  private:
   std::filesystem::path folder_;
+  mutable std::set<std::filesystem::path> files_;  // a log; what read() returns does not depend on it
 };
 
 }  // namespace kiln

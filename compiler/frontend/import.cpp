@@ -43,6 +43,8 @@ Result<ImportedModel> import_bytes(const std::string& bytes, const std::filesyst
     if (found.has_errors()) return imported;
     ExternalData external(path.parent_path());
     Importer(*model, std::move(*opsets), external, imported.graph, found).run(inputs);
+    imported.info.read_files = {path};
+    imported.info.read_files.insert(imported.info.read_files.end(), external.files().begin(), external.files().end());
     return imported;
   });
 }
