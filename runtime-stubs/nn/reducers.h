@@ -16,7 +16,7 @@ struct reduce_sum {
 };
 
 struct reduce_mean : reduce_sum {
-  template <class T> static KILN_INLINE T finish(T sum, int32_t count) { return sum / T(count); }
+  template <class T> static KILN_INLINE T finish(T sum, int32_t count) { return T(sum / T(count)); }
 };
 
 struct reduce_l1 : reduce_sum {
