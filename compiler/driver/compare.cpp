@@ -73,8 +73,10 @@ class Accumulator {
     Comparison result = result_;
     if (result.elements > 0) result.rmse = std::sqrt(squares_ / static_cast<double>(result.elements));
     double norms = std::sqrt(got_squares_) * std::sqrt(expected_squares_);
-    if (norms > 0) result.cosine = std::clamp(dot_ / norms, -1.0, 1.0);
-    else result.cosine = got_squares_ == expected_squares_ ? 1 : 0;
+    if (norms > 0)
+      result.cosine = std::clamp(dot_ / norms, -1.0, 1.0);
+    else
+      result.cosine = got_squares_ == expected_squares_ ? 1 : 0;
     return result;
   }
 
@@ -92,9 +94,12 @@ void add_floats(Accumulator& sum, const Tensor& got, const Tensor& expected) {
       sum.add({a[i], b[i], float_distance(a[i], b[i]), ulps(bits_a[i], bits_b[i], a[i], b[i])}, sum.allowed(b[i]));
   };
   switch (element_bytes(got.type.dtype)) {
-    case 2: return add_bits(got.as<uint16_t>(), expected.as<uint16_t>());
-    case 4: return add_bits(got.as<uint32_t>(), expected.as<uint32_t>());
-    default: return add_bits(got.as<uint64_t>(), expected.as<uint64_t>());
+    case 2:
+      return add_bits(got.as<uint16_t>(), expected.as<uint16_t>());
+    case 4:
+      return add_bits(got.as<uint32_t>(), expected.as<uint32_t>());
+    default:
+      return add_bits(got.as<uint64_t>(), expected.as<uint64_t>());
   }
 }
 
@@ -122,8 +127,10 @@ Comparison compare(const Tensor& got, const Tensor& expected, const ComparisonRu
   KILN_CHECK(got.type.dtype == expected.type.dtype && got.type.shape == expected.type.shape,
              "compared tensors differ in type: " + to_string(got.type) + " and " + to_string(expected.type));
   Accumulator sum(rule);
-  if (is_float(got.type.dtype)) add_floats(sum, got, expected);
-  else add_integers(sum, got, expected);
+  if (is_float(got.type.dtype))
+    add_floats(sum, got, expected);
+  else
+    add_integers(sum, got, expected);
   return sum.finish();
 }
 

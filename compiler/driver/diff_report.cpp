@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <utility>
 
 #include "compiler/driver/cli.h"
@@ -29,7 +30,7 @@ std::string value_text(double value, DType dtype) { return is_float(dtype) ? fmt
 std::string verdict_text(const Comparison& c, DType dtype, bool color) {
   if (!c.pass()) return styled(fmt::format("DIFFERS ({} of {})", c.wrong, c.elements), "1;31", color);
   if (c.different == 0) return styled("same", "32", color);
-  if (!is_float(dtype)) return styled(fmt::format("ok ({} by one step)", c.different), "32", color);
+  if (!is_float(dtype)) return styled(fmt::format("ok ({} {})", c.different, c.max_abs <= 1 ? "by one step" : "differ"), "32", color);
   return styled("ok", "32", color);
 }
 
@@ -48,7 +49,8 @@ bool is_worse(const Comparison& a, const Comparison& b) {
 void merge(Merged& into, const OutputDiff& one) {
   const Comparison& c = one.comparison;
   if (is_worse(c, into.worst->comparison)) into.worst = &one;
-  double squares = into.sum.rmse * into.sum.rmse * static_cast<double>(into.sum.elements) + c.rmse * c.rmse * static_cast<double>(c.elements);
+  double squares =
+      into.sum.rmse * into.sum.rmse * static_cast<double>(into.sum.elements) + c.rmse * c.rmse * static_cast<double>(c.elements);
   into.sum.elements += c.elements;
   into.sum.wrong += c.wrong;
   into.sum.different += c.different;
@@ -63,9 +65,8 @@ void merge(Merged& into, const OutputDiff& one) {
 std::vector<Merged> merge_sets(const std::vector<OutputDiff>& outputs) {
   std::vector<Merged> rows;
   for (const OutputDiff& one : outputs) {
-    auto row = std::find_if(rows.begin(), rows.end(), [&](const Merged& m) {
-      return m.first->output == one.output && m.first->reference == one.reference;
-    });
+    auto row = std::find_if(rows.begin(), rows.end(),
+                            [&](const Merged& m) { return m.first->output == one.output && m.first->reference == one.reference; });
     if (row == rows.end()) row = rows.insert(rows.end(), {&one, &one, {}, 0});
     merge(*row, one);
   }
@@ -73,16 +74,18 @@ std::vector<Merged> merge_sets(const std::vector<OutputDiff>& outputs) {
 }
 
 std::string outputs_table(const DiffReport& report, bool color) {
-  Table table({"output", "against", "sets", "max abs", "max rel", "max ulp", "cosine", "rmse", "worst at", "emitted", "reference", "verdict"},
-              {2, 3, 4, 5, 6, 7, 9, 10});
+  Table table(
+      {"output", "against", "sets", "max abs", "max rel", "max ulp", "cosine", "rmse", "worst at", "emitted", "reference", "verdict"},
+      {2, 3, 4, 5, 6, 7, 9, 10});
   for (const Merged& m : merge_sets(report.outputs)) {
     const Comparison& w = m.worst->comparison;
     DType dtype = m.first->type.dtype;
     bool same = w.worst < 0;
     std::string where = same ? "-" : (report.sets.size() > 1 ? m.worst->set + " " : "") + index_text(w.worst, m.first->type.shape);
     table.add({m.first->output, m.first->reference, fmt::format("{}", m.sets), number(m.sum.max_abs), number(m.sum.max_rel),
-               ulp_text(m.sum, dtype), fmt::format("{:.7f}", m.sum.cosine), number(m.sum.rmse), where, same ? "-" : value_text(w.worst_got, dtype),
-               same ? "-" : value_text(w.worst_expected, dtype), verdict_text(m.sum, dtype, color)});
+               ulp_text(m.sum, dtype), fmt::format("{:.7f}", m.sum.cosine), number(m.sum.rmse), where,
+               same ? "-" : value_text(w.worst_got, dtype), same ? "-" : value_text(w.worst_expected, dtype),
+               verdict_text(m.sum, dtype, color)});
   }
   return table.text();
 }
@@ -107,18 +110,23 @@ std::string layers_table(const DiffReport& report, bool color) {
 std::string time_line(const DiffReport& report) {
   auto milliseconds = [](int64_t ns) { return static_cast<double>(ns) / 1e6; };
   double ours = milliseconds(report.emitted_nanoseconds), theirs = milliseconds(report.ort_nanoseconds);
-  return fmt::format("time per inference: emitted code {:.4f} ms, ONNX Runtime (all optimisations) {:.4f} ms, ratio {:.2f}; one thread, median of {} runs\n",
-                     ours, theirs, ours / theirs, report.timed_runs);
+  return fmt::format(
+      "time per inference: emitted code {:.4f} ms, ONNX Runtime (all optimisations) {:.4f} ms, ratio {:.2f}; one thread, median of {} "
+      "runs\n",
+      ours, theirs, ours / theirs, report.timed_runs);
 }
 
 std::string verdict_lines(const DiffReport& report, bool color) {
   std::string text;
   if (!report.layers.empty()) {
-    if (const LayerDiff* layer = report.first_divergence()) text += fmt::format("first divergence: {}\n", step_name(*layer));
-    else text += "first divergence: none\n";
+    if (const LayerDiff* layer = report.first_divergence())
+      text += fmt::format("first divergence: {}\n", step_name(*layer));
+    else
+      text += "first divergence: none\n";
   }
   std::string verdict = report.pass() ? styled("equal within the tolerance", "1;32", color) : styled("the results differ", "1;31", color);
-  if (report.pass() && std::all_of(report.outputs.begin(), report.outputs.end(), [](const OutputDiff& o) { return o.comparison.different == 0; }))
+  if (report.pass() &&
+      std::all_of(report.outputs.begin(), report.outputs.end(), [](const OutputDiff& o) { return o.comparison.different == 0; }))
     verdict = styled("exactly equal", "1;32", color);
   return text + fmt::format("{}: {}\n", report.model, verdict);
 }
@@ -137,7 +145,8 @@ Json comparison_json(const Comparison& c, const TensorType& type) {
   j["max_ulp"] = !is_float(type.dtype) || c.max_ulp == Comparison::kManyUlps ? Json(nullptr) : Json(c.max_ulp);
   j["cosine"] = finite(c.cosine);
   j["rmse"] = finite(c.rmse);
-  j["worst"] = c.worst < 0 ? Json(nullptr) : Json{{"index", c.worst}, {"emitted", finite(c.worst_got)}, {"reference", finite(c.worst_expected)}};
+  j["worst"] =
+      c.worst < 0 ? Json(nullptr) : Json{{"index", c.worst}, {"emitted", finite(c.worst_got)}, {"reference", finite(c.worst_expected)}};
   j["pass"] = c.pass();
   return j;
 }
@@ -177,8 +186,9 @@ std::string index_text(int64_t index, const Shape& shape) {
 }
 
 std::string diff_text(const DiffReport& report, bool color) {
-  std::string text = fmt::format("{}: emitted code for {} against ONNX Runtime {} ({}), {} input set{}\n", report.model, report.target, report.ort_version,
-                                 report.ort_optimized ? "all optimisations" : "no optimisations", report.sets.size(), report.sets.size() == 1 ? "" : "s");
+  std::string text =
+      fmt::format("{}: emitted code for {} against ONNX Runtime {} ({}), {} input set{}\n", report.model, report.target, report.ort_version,
+                  report.ort_optimized ? "all optimisations" : "no optimisations", report.sets.size(), report.sets.size() == 1 ? "" : "s");
   text += fmt::format("tolerance: |emitted - reference| <= {:g} + {:g} * |reference|\n\n", report.rule.absolute, report.rule.relative);
   if (!report.layers.empty()) text += fmt::format("Each step, input set {}:\n", report.sets.front()) + layers_table(report, color) + "\n";
   text += outputs_table(report, color) + "\n";

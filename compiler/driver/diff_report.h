@@ -31,7 +31,7 @@ struct LayerDiff {
 };
 
 struct DiffReport {
-  std::string model;         ///< path, as the user gave it
+  std::string model;  ///< path, as the user gave it
   std::string target;
   std::string ort_version;
   bool ort_optimized = false;

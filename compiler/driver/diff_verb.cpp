@@ -39,7 +39,8 @@ Result<std::vector<InputSet>> choose_inputs(const Options& options, const Progra
   if (!options.inputs.empty()) return load_input_sets(options.inputs, program);
   std::error_code ec;
   std::filesystem::path folder = options.common.model.parent_path();
-  if (options.random == 0 && std::filesystem::is_directory(folder / "test_data_set_0", ec)) return load_input_sets(folder.empty() ? "." : folder, program);
+  if (options.random == 0 && std::filesystem::is_directory(folder / "test_data_set_0", ec))
+    return load_input_sets(folder.empty() ? "." : folder, program);
   return random_input_sets(program, options.random ? options.random : 3, options.seed);
 }
 
@@ -74,8 +75,8 @@ Result<NamedTensors> run_ort(OrtSession& session, const Program& program, const 
 }
 
 /// Compares the outputs of one set with one reference.
-Status compare_outputs(const Program& program, const std::vector<Tensor>& outputs, const NamedTensors& reference, const char* reference_name,
-                       const InputSet& set, DiffReport& report) {
+Status compare_outputs(const Program& program, const std::vector<Tensor>& outputs, const NamedTensors& reference,
+                       const char* reference_name, const InputSet& set, DiffReport& report) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     const IoTensor& io = program.outputs[i];
     auto expected = reference.find(io.name);
@@ -160,16 +161,19 @@ Status verdict(const DiffReport& report) {
   const OutputDiff* worst = report.worst_failure();
   if (!worst) return Done{};
   const Comparison& c = worst->comparison;
-  return error(DiagId::results_differ,
-               fmt::format("output '{}' differs from {} in {} of {} elements of {}; the worst, {}, is {:.9g}, expected {:.9g}.", worst->output,
-                           worst->reference, c.wrong, c.elements, worst->set, index_text(c.worst, worst->type.shape), c.worst_got, c.worst_expected),
-               report.layers.empty() ? "--layers shows where it begins." : "");
+  return error(
+      DiagId::results_differ,
+      fmt::format("output '{}' differs from {} in {} of {} elements of {}; the worst, {}, is {:.9g}, expected {:.9g}.", worst->output,
+                  worst->reference, c.wrong, c.elements, worst->set, index_text(c.worst, worst->type.shape), c.worst_got, c.worst_expected),
+      report.layers.empty() ? "--layers shows where it begins." : "");
 }
 
 Status write_report(const Options& options, const DiffReport& report, const Terminal& terminal) {
   if (options.json != "-") fmt::print("{}", diff_text(report, terminal.color_out));
-  if (options.json == "-") fmt::print("{}", diff_json(report));
-  else if (!options.json.empty()) return write_file(options.json, diff_json(report));
+  if (options.json == "-")
+    fmt::print("{}", diff_json(report));
+  else if (!options.json.empty())
+    return write_file(options.json, diff_json(report));
   return Done{};
 }
 
@@ -211,13 +215,23 @@ ExitCode diff(const Options& options, const Terminal& terminal) {
 VerbAction add(CLI::App& sub) {
   auto options = std::make_shared<Options>();
   add_common_options(sub, options->common);
-  CLI::Option* inputs = sub.add_option("--inputs", options->inputs, "ONNX test_data_set folders, a folder of .npy, a .npz, .npy or .pb file; "
-                                       "default: test_data_set_* beside the model")->type_name("PATH");
+  CLI::Option* inputs = sub.add_option("--inputs", options->inputs,
+                                       "ONNX test_data_set folders, a folder of .npy, a .npz, .npy or .pb file; "
+                                       "default: test_data_set_* beside the model")
+                            ->type_name("PATH");
   sub.add_option("--random", options->random, "Random input sets instead; 3 when there are no stored ones")
-      ->type_name("N")->check(CLI::Range(1, 10000))->excludes(inputs);
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000))
+      ->excludes(inputs);
   sub.add_option("--seed", options->seed, "Of the random inputs")->capture_default_str()->type_name("N");
-  sub.add_option("--atol", options->rule.absolute, "Absolute tolerance")->capture_default_str()->type_name("X")->check(CLI::NonNegativeNumber);
-  sub.add_option("--rtol", options->rule.relative, "Relative tolerance")->capture_default_str()->type_name("X")->check(CLI::NonNegativeNumber);
+  sub.add_option("--atol", options->rule.absolute, "Absolute tolerance")
+      ->capture_default_str()
+      ->type_name("X")
+      ->check(CLI::NonNegativeNumber);
+  sub.add_option("--rtol", options->rule.relative, "Relative tolerance")
+      ->capture_default_str()
+      ->type_name("X")
+      ->check(CLI::NonNegativeNumber);
   sub.add_flag("--layers", options->layers, "Compare the result of every layer and name the first that diverges");
   sub.add_flag("--optimize-ort", options->optimize_ort, "Let ONNX Runtime fuse and reorder as it likes");
   sub.add_flag("--sanitize", options->sanitize, "Build the emitted code with address and undefined behaviour sanitizers");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
@@ -39,8 +40,7 @@ Result<std::vector<std::string>> find_compiler(std::string wish) {
   }
   for (const char* name : {"c++", "g++", "clang++"})
     if (find_program(name)) return std::vector<std::string>{name};
-  return error(DiagId::tool_missing, "no C++ compiler for this machine is in PATH (c++, g++ or clang++).",
-               "install g++, or set CXX.");
+  return error(DiagId::tool_missing, "no C++ compiler for this machine is in PATH (c++, g++ or clang++).", "install g++, or set CXX.");
 }
 
 /// What harness.cpp needs to know of the bundle.
@@ -201,7 +201,8 @@ Result<HostProgram> HostProgram::build(const Program& program, const Target& tar
   Result<ProcessResult> compiled = run_process(command, root);
   if (!compiled) return compiled.diagnostic();
   if (!compiled->ok())
-    return error(DiagId::tool_failed, fmt::format("'{}' cannot build the emitted code: {}", compiler->front(), first_lines(compiled->output, 20)),
+    return error(DiagId::tool_failed,
+                 fmt::format("'{}' cannot build the emitted code: {}", compiler->front(), first_lines(compiled->output, 20)),
                  "set CXX to another compiler; g++ 12 and clang 19 are known to work.");
   return built;
 }

@@ -13,9 +13,9 @@
 namespace kiln {
 
 struct HostBuildOptions {
-  std::string compiler = {};   ///< with arguments if need be; empty: $CXX, else c++, g++ or clang++ of $PATH
-  bool sanitize = false;  ///< AddressSanitizer and UndefinedBehaviorSanitizer; any finding ends the run
-  bool traced = false;    ///< needed for HostRunOptions::traced_sets and poison
+  std::string compiler = {};  ///< with arguments if need be; empty: $CXX, else c++, g++ or clang++ of $PATH
+  bool sanitize = false;      ///< AddressSanitizer and UndefinedBehaviorSanitizer; any finding ends the run
+  bool traced = false;        ///< needed for HostRunOptions::traced_sets and poison
 };
 
 struct HostRunOptions {
@@ -39,7 +39,8 @@ class HostProgram {
   static Result<HostProgram> build(const Program& program, const Target& target, const std::vector<OutputFile>& bundle,
                                    const HostBuildOptions& options);
 
-  /// Runs every set of `inputs` (in the order of Program::inputs, with their types). Errors: tool_failed when the code ends in any way but its own.
+  /// Runs every set of `inputs` (in the order of Program::inputs, with their types). Errors: tool_failed when the code ends in any way but
+  /// its own.
   Result<HostResult> run(const std::vector<std::vector<Tensor>>& inputs, const HostRunOptions& options) const;
 
   /// The commands that built it, one per line.

@@ -30,8 +30,10 @@ std::string describe(const Program& program, const std::vector<IoTensor>& list) 
 Status check_type(const Program& program, const IoTensor& io, const Tensor& tensor) {
   const TensorType& wanted = type_of(program, io);
   if (tensor.type.dtype == wanted.dtype && tensor.type.shape == wanted.shape) return Done{};
-  std::string hint = tensor.type.dtype != wanted.dtype ? "convert the data." : "reshape the data, or give the model's shape by --input-shape or --dim.";
-  return error(DiagId::bad_input_data, fmt::format("input '{}' is {}, the data is {}.", io.name, to_string(wanted), to_string(tensor.type)), hint);
+  std::string hint =
+      tensor.type.dtype != wanted.dtype ? "convert the data." : "reshape the data, or give the model's shape by --input-shape or --dim.";
+  return error(DiagId::bad_input_data, fmt::format("input '{}' is {}, the data is {}.", io.name, to_string(wanted), to_string(tensor.type)),
+               hint);
 }
 
 Result<std::vector<Tensor>> in_order(std::vector<std::optional<Tensor>> found, const Program& program) {
@@ -46,7 +48,8 @@ Result<std::vector<Tensor>> in_order(std::vector<std::optional<Tensor>> found, c
     tensors.push_back(*std::move(found[i]));
   }
   if (!missing.empty())
-    return error(DiagId::bad_input_data, fmt::format("there is no data for {} {}.", missing.size() == 1 ? "input" : "inputs", describe(program, missing)),
+    return error(DiagId::bad_input_data,
+                 fmt::format("there is no data for {} {}.", missing.size() == 1 ? "input" : "inputs", describe(program, missing)),
                  fmt::format("add --input '{}'=FILE.npy, or --inputs with all of them.", missing.front().name));
   return tensors;
 }
@@ -56,7 +59,8 @@ Result<std::vector<NamedTensor>> match_outputs(std::vector<NamedTensor> tensors,
   bool named = std::all_of(tensors.begin(), tensors.end(), [&](const NamedTensor& t) { return find_io(program.outputs, t.name); });
   if (named) return tensors;
   if (tensors.size() != program.outputs.size())
-    return error(DiagId::bad_input_data, fmt::format("there are {} stored outputs, the model has {}.", tensors.size(), program.outputs.size()));
+    return error(DiagId::bad_input_data,
+                 fmt::format("there are {} stored outputs, the model has {}.", tensors.size(), program.outputs.size()));
   for (size_t i = 0; i < tensors.size(); ++i) tensors[i].name = program.outputs[i].name;
   return tensors;
 }
@@ -126,7 +130,8 @@ std::vector<InputSet> random_input_sets(const Program& program, int count, uint6
     InputSet set{fmt::format("random {}", i), {}, {}};
     for (const IoTensor& io : program.inputs) {
       const TensorType& type = type_of(program, io);
-      set.inputs.push_back(random_tensor({type.dtype, type.shape, {}}, (seed * 1000 + static_cast<uint64_t>(i)) * 1000 + set.inputs.size()));
+      set.inputs.push_back(
+          random_tensor({type.dtype, type.shape, {}}, (seed * 1000 + static_cast<uint64_t>(i)) * 1000 + set.inputs.size()));
     }
     sets.push_back(std::move(set));
   }
@@ -149,7 +154,8 @@ Result<std::vector<Tensor>> load_named_inputs(const std::vector<std::string>& as
       file = text;
     }
     if (!input)
-      return error(DiagId::unknown_input_name, fmt::format("--input {}: the model has no input '{}'.", text, text.substr(0, text.find('='))),
+      return error(DiagId::unknown_input_name,
+                   fmt::format("--input {}: the model has no input '{}'.", text, text.substr(0, text.find('='))),
                    fmt::format("its inputs are {}; write NAME=FILE.", describe(program, program.inputs)));
     Result<Tensor> tensor = load_tensor(file);
     if (!tensor) return std::move(tensor).diagnostic();

@@ -12,9 +12,9 @@
 namespace kiln {
 
 struct InputSet {
-  std::string name;                    ///< "test_data_set_0", "random 2"
-  std::vector<Tensor> inputs;          ///< in the order and with the types of Program::inputs
-  std::vector<NamedTensor> expected;   ///< stored outputs, by the names of Program::outputs; empty when there are none
+  std::string name;                   ///< "test_data_set_0", "random 2"
+  std::vector<Tensor> inputs;         ///< in the order and with the types of Program::inputs
+  std::vector<NamedTensor> expected;  ///< stored outputs, by the names of Program::outputs; empty when there are none
 };
 
 /// The sets of `path`: a folder in the layout of the ONNX backend tests; a folder with one .npy per input, named as the input; a

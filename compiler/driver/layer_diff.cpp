@@ -76,8 +76,9 @@ std::vector<LayerDiff> compare_layers(const Program& program, const std::vector<
     if (found != reference.end() && !later[i] && fits(found->second, *tensor.onnx, tensor.type)) {
       Tensor expected = as_program_tensor(found->second, *tensor.onnx, tensor.type.shape);
       ComparisonRule scaled = rule;
-      scaled.absolute *= std::max(1.0, largest(expected));
-      if (tensor.type.quant) scaled.steps = std::max<uint64_t>(scaled.steps, 1);
+      double size = largest(expected);
+      scaled.absolute *= std::max(1.0, size);
+      scaled.steps = std::max<uint64_t>(tensor.type.quant ? 1 : 0, static_cast<uint64_t>(rule.relative * size));
       layer.onnx_tensor = tensor.onnx->name;
       layer.comparison = compare(step_results[i], expected, scaled);
     }

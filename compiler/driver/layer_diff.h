@@ -19,7 +19,8 @@ Tensor as_program_tensor(const Tensor& onnx, const OnnxTensor& how, const Shape&
 
 /// One entry per step. `step_results`: the result of every step; `reference`: the ONNX tensors by name. A step is compared when it
 /// completes a tensor that stands for one of `reference`. Rounding errors of intermediate sums grow with the largest element, so
-/// the absolute part of `rule` is multiplied by that where it is above 1.
+/// the absolute part of `rule` is multiplied by that where it is above 1. Integers may be made from such sums, so they may differ by the
+/// relative part of it; a quantized element by one step.
 std::vector<LayerDiff> compare_layers(const Program& program, const std::vector<Tensor>& step_results,
                                       const std::map<std::string, Tensor>& reference, const ComparisonRule& rule);
 

@@ -114,13 +114,18 @@ void add_pass_options(CLI::App& app, CommonOptions& options) {
   const char* group = "Looking inside";
   app.add_option("--disable-pass", passes.disabled, "Leave a pass out")->type_name("PASS")->allow_extra_args(false)->group(group);
   app.add_option("--print-after", passes.print_after, "Print the IR after a pass, or after 'all'")
-      ->type_name("PASS")->allow_extra_args(false)->group(group);
+      ->type_name("PASS")
+      ->allow_extra_args(false)
+      ->group(group);
   app.add_option("--stop-after", passes.stop_after, "End after this pass")->type_name("PASS")->group(group);
   app.add_flag("--time-passes", passes.time_passes, "Print how long each pass took")->group(group);
   app.add_option("--dot", options.dot, "Write the graph for Graphviz")->type_name("FILE")->group(group);
   app.add_option("--dump-dir", passes.dump_dir, "Write the IR after each pass into a folder")->type_name("DIR")->group(group);
   app.add_option("--explain", options.explain, "Say why: kernels")
-      ->type_name("TOPIC")->allow_extra_args(false)->check(CLI::IsMember({"kernels"}))->group(group);
+      ->type_name("TOPIC")
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"kernels"}))
+      ->group(group);
 }
 
 void add_common_options(CLI::App& app, CommonOptions& options) {

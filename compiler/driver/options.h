@@ -20,13 +20,13 @@ namespace kiln {
 struct CommonOptions {
   std::filesystem::path model;
   ImportOptions import;
-  std::string name;             ///< --name: prefix of the API; empty: made from the file name
+  std::string name;  ///< --name: prefix of the API; empty: made from the file name
   std::string target = "host";
-  std::string cpu;              ///< --cpu or --march; empty: the target's default
-  GraphPassOptions passes;             ///< how the passes are run and what they show
-  std::filesystem::path dot;           ///< --dot: the graph after the graph passes; empty: not written
-  std::vector<std::string> explain;    ///< --explain: "kernels"
-  bool reference_kernels = false;  ///< only `ref` rows of the kernel catalogue
+  std::string cpu;                   ///< --cpu or --march; empty: the target's default
+  GraphPassOptions passes;           ///< how the passes are run and what they show
+  std::filesystem::path dot;         ///< --dot: the graph after the graph passes; empty: not written
+  std::vector<std::string> explain;  ///< --explain: "kernels"
+  bool reference_kernels = false;    ///< only `ref` rows of the kernel catalogue
 };
 
 /// MODEL, --dim, --input-shape.

@@ -42,9 +42,7 @@ std::string read_all(int from) {
 }  // namespace
 
 Result<ProcessResult> run_process(const std::vector<std::string>& arguments, const fs::path& directory) {
-  auto fail = [&] {
-    return error(DiagId::tool_failed, fmt::format("cannot start '{}': {}.", arguments.front(), std::strerror(errno)));
-  };
+  auto fail = [&] { return error(DiagId::tool_failed, fmt::format("cannot start '{}': {}.", arguments.front(), std::strerror(errno))); };
   std::vector<char*> words;
   for (const std::string& a : arguments) words.push_back(const_cast<char*>(a.c_str()));  // execvp does not write to them
   words.push_back(nullptr);
@@ -63,8 +61,10 @@ Result<ProcessResult> run_process(const std::vector<std::string>& arguments, con
   int status = 0;
   while (waitpid(child, &status, 0) < 0)
     if (errno != EINTR) return fail();
-  if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
-  else result.exit_code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status))
+    result.signal = WTERMSIG(status);
+  else
+    result.exit_code = WEXITSTATUS(status);
   return result;
 }
 

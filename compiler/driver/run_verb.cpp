@@ -68,7 +68,8 @@ VerbAction add(CLI::App& sub) {
   auto options = std::make_shared<Options>();
   add_common_options(sub, options->common);
   sub.add_option("--input", options->inputs, "Data of an input, .npy or .pb; NAME= may be left out when there is one input")
-      ->type_name("NAME=FILE")->allow_extra_args(false);
+      ->type_name("NAME=FILE")
+      ->allow_extra_args(false);
   sub.add_option("-o,--output", options->output, "Folder for OUTPUT.npy files; without it outputs are printed")->type_name("DIR");
   return [options](const Terminal& terminal) { return run(*options, terminal); };
 }

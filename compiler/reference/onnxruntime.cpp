@@ -81,10 +81,10 @@ Api bind_api(const void* api) {
 using Owned = std::unique_ptr<void, Api::Release*>;
 
 /// Element types are the numbers of ONNX's TensorProto.
-constexpr std::pair<int, DType> kElementTypes[] = {
-    {1, DType::f32},      {2, DType::u8},   {3, DType::i8},   {4, DType::u16},  {5, DType::i16}, {6, DType::i32}, {7, DType::i64},
-    {9, DType::boolean}, {10, DType::f16}, {11, DType::f64}, {12, DType::u32}, {13, DType::u64}, {16, DType::bf16}, {21, DType::u4},
-    {22, DType::i4}};
+constexpr std::pair<int, DType> kElementTypes[] = {{1, DType::f32},   {2, DType::u8},   {3, DType::i8},   {4, DType::u16},
+                                                   {5, DType::i16},   {6, DType::i32},  {7, DType::i64},  {9, DType::boolean},
+                                                   {10, DType::f16},  {11, DType::f64}, {12, DType::u32}, {13, DType::u64},
+                                                   {16, DType::bf16}, {21, DType::u4},  {22, DType::i4}};
 
 int element_type_of(DType dtype) {
   return std::find_if(std::begin(kElementTypes), std::end(kElementTypes), [&](const auto& row) { return row.second == dtype; })->first;
@@ -217,8 +217,8 @@ Result<OrtSession> OnnxRuntime::open(std::string_view model, OrtOptimization opt
   Handle handle = nullptr;
   if (Status s = lib.check(api.create_options(&handle), "make a session"); !s) return s.diagnostic();
   Owned options(handle, api.release_options);
-  for (OrtStatusHandle status : {api.set_optimization(handle, static_cast<int>(optimization)), api.set_intra_threads(handle, 1),
-                                 api.set_inter_threads(handle, 1)})
+  for (OrtStatusHandle status :
+       {api.set_optimization(handle, static_cast<int>(optimization)), api.set_intra_threads(handle, 1), api.set_inter_threads(handle, 1)})
     if (Status s = lib.check(status, "set the session's options"); !s) return s.diagnostic();
 
   auto state = std::make_unique<OrtSession::State>();
@@ -238,7 +238,7 @@ Result<OrtSession> OnnxRuntime::open(std::string_view model, OrtOptimization opt
 }
 
 Result<std::vector<OrtTensorInfo>> OnnxRuntime::Library::describe_all(Handle session, Api::CountGetter* get_count,
-                                                                     Api::NameGetter* get_name, Api::TypeInfoGetter* get_type) const {
+                                                                      Api::NameGetter* get_name, Api::TypeInfoGetter* get_type) const {
   size_t count = 0;
   if (Status s = check(get_count(session, &count), "list the model's tensors"); !s) return s.diagnostic();
   std::vector<OrtTensorInfo> all;
@@ -282,8 +282,10 @@ Result<Owned> OnnxRuntime::Library::wrap(const TensorType& type, std::span<const
   // The ABI takes a mutable pointer for inputs too; ONNX Runtime does not write to them.
   void* data = bytes.empty() ? &nothing : const_cast<std::byte*>(bytes.data());
   Handle value = nullptr;
-  if (Status s = check(api.create_tensor(memory.get(), data, bytes.size(), type.shape.data(), type.shape.size(),
-                                         element_type_of(type.dtype), &value), "take an input"); !s)
+  if (Status s = check(
+          api.create_tensor(memory.get(), data, bytes.size(), type.shape.data(), type.shape.size(), element_type_of(type.dtype), &value),
+          "take an input");
+      !s)
     return s.diagnostic();
   return Owned(value, api.release_value);
 }
@@ -300,8 +302,10 @@ Result<Tensor> OnnxRuntime::Library::copy_out(Handle value, const std::string& n
   void* data = nullptr;
   if (Status s = check(api.tensor_data(value, &data), "return a result"); !s) return s.diagnostic();
   auto source = static_cast<const std::byte*>(data);
-  if (is_packed(info->dtype)) unpack_nibbles(source, tensor);
-  else std::copy_n(source, tensor.bytes().size(), tensor.bytes().data());
+  if (is_packed(info->dtype))
+    unpack_nibbles(source, tensor);
+  else
+    std::copy_n(source, tensor.bytes().size(), tensor.bytes().data());
   return tensor;
 }
 
@@ -325,7 +329,8 @@ Result<std::vector<Owned>> OrtSession::State::run(const Feed& feed) const {
   const Api& api = library->api;
   std::vector<Handle> results(outputs.size(), nullptr);
   Status status = library->check(api.run(session.get(), nullptr, input_names.data(), feed.values.data(), feed.values.size(),
-                                         output_names.data(), results.size(), results.data()), "run the model");
+                                         output_names.data(), results.size(), results.data()),
+                                 "run the model");
   std::vector<Owned> owned;
   for (Handle value : results) owned.emplace_back(value, api.release_value);
   if (!status) return status.diagnostic();

@@ -146,7 +146,8 @@ TEST_CASE("diff compares with stored outputs and says which element is wrong") {
   CHECK(bad["outputs"][1]["worst"]["index"] == 1);
   ProcessResult text = kiln_command({"diff", model});
   CHECK(text.exit_code == 5);
-  CHECK(text.output.find("error E500: output 'y' differs from stored in 1 of 4 elements of test_data_set_0; the worst, [0,1], is 2, expected 2.5.") !=
+  CHECK(text.output.find(
+            "error E500: output 'y' differs from stored in 1 of 4 elements of test_data_set_0; the worst, [0,1], is 2, expected 2.5.") !=
         std::string::npos);
   CHECK(text.output.find("DIFFERS (1 of 4)") != std::string::npos);
 }

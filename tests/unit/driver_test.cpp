@@ -168,3 +168,17 @@ TEST_CASE("layers are compared where a tensor is complete, and the first that di
   REQUIRE(report.first_divergence() != nullptr);
   CHECK(step_name(*report.first_divergence()) == "step 3 copy 'node'");
 }
+
+TEST_CASE("integers that a layer makes from rounded floats may be off by the relative tolerance, small ones not at all") {
+  ProgramTensor integers = tensor_for("a", {1});
+  integers.type.dtype = DType::i64;
+  Program program = program_of({integers}, {0});
+  auto passes = [&](int64_t got, int64_t expected) {
+    std::map<std::string, Tensor> reference{{"a", Tensor::int64s({expected})}};
+    return compare_layers(program, {Tensor::int64s({got})}, reference, {}).front().comparison->pass();
+  };
+  CHECK(passes(16777220, 16777216));
+  CHECK(!passes(16780000, 16777216));
+  CHECK(passes(1000, 1000));
+  CHECK(!passes(1001, 1000));
+}

@@ -43,7 +43,8 @@ std::string field(int number, int value) { return {static_cast<char>(number << 3
 std::string transpose_model(int element_type) {
   std::string type = field(1, field(1, element_type) + field(2, field(1, field(1, 3))));
   std::string node = field(1, "x") + field(2, "y") + field(4, "Transpose");
-  std::string graph = field(1, node) + field(2, "g") + field(11, field(1, "x") + field(2, type)) + field(12, field(1, "y") + field(2, type));
+  std::string graph =
+      field(1, node) + field(2, "g") + field(11, field(1, "x") + field(2, type)) + field(12, field(1, "y") + field(2, type));
   return field(1, 10) + field(8, field(2, 21)) + field(7, graph);
 }
 
@@ -98,9 +99,9 @@ TEST_CASE("a session computes the model") {
 TEST_CASE("tensors of every element type go in and come out unchanged") {
   std::optional<OnnxRuntime> ort = runtime();
   if (!ort) return;
-  const std::pair<int, DType> types[] = {{1, DType::f32},  {2, DType::u8},  {3, DType::i8},  {4, DType::u16},      {5, DType::i16},
-                                         {6, DType::i32},  {7, DType::i64}, {9, DType::boolean}, {10, DType::f16}, {11, DType::f64},
-                                         {12, DType::u32}, {13, DType::u64}, {16, DType::bf16}, {21, DType::u4},   {22, DType::i4}};
+  const std::pair<int, DType> types[] = {{1, DType::f32},  {2, DType::u8},   {3, DType::i8},      {4, DType::u16},  {5, DType::i16},
+                                         {6, DType::i32},  {7, DType::i64},  {9, DType::boolean}, {10, DType::f16}, {11, DType::f64},
+                                         {12, DType::u32}, {13, DType::u64}, {16, DType::bf16},   {21, DType::u4},  {22, DType::i4}};
   for (auto [number, dtype] : types) {
     INFO(dtype_name(dtype));
     Result<OrtSession> session = ort->open(transpose_model(number), OrtOptimization::none);
