@@ -208,13 +208,13 @@ void check_bounds() {
   check_bound<T>(
       "exp", [](T x) { return nn::exp(x); }, exp, 1.1);
   check_bound<T>(
-      "expm1", [](T x) { return nn::expm1(x); }, [](W x) { return std::expm1(x); }, 2.0);
+      "expm1", [](T x) { return nn::expm1(x); }, [](W x) { return std::expm1(x); }, 2.2);
   check_bound<T>(
-      "log", [](T x) { return nn::log(x); }, [](W x) { return std::log(x); }, 0.9);
+      "log", [](T x) { return nn::log(x); }, [](W x) { return std::log(x); }, 1.0);
   check_bound<T>(
       "log1p", [](T x) { return nn::log1p(x); }, [](W x) { return std::log1p(x); }, 1.5);
   check_bound<T>(
-      "log2", [](T x) { return nn::log2(x); }, [](W x) { return std::log2(x); }, 1.5);
+      "log2", [](T x) { return nn::log2(x); }, [](W x) { return std::log2(x); }, 1.7);
   check_bound<T>(
       "sigmoid", [](T x) { return nn::sigmoid(x); },
       [](W x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }, 1.8);
@@ -235,21 +235,21 @@ void check_bounds() {
   check_bound<T>(
       "asinh", [](T x) { return nn::asinh(x); }, [](W x) { return std::asinh(x); }, 1.9);
   check_bound<T>(
-      "acosh", [](T x) { return nn::acosh(x); }, [](W x) { return std::acosh(x); }, 2.5);
+      "acosh", [](T x) { return nn::acosh(x); }, [](W x) { return std::acosh(x); }, 3.0);
   check_bound<T>(
       "atanh", [](T x) { return nn::atanh(x); }, [](W x) { return std::atanh(x); }, 2.2);
   check_bound<T>(
-      "sin", [](T x) { return nn::sin(x); }, [](W x) { return std::sin(x); }, 0.9);
+      "sin", [](T x) { return nn::sin(x); }, [](W x) { return std::sin(x); }, 1.0);
   check_bound<T>(
-      "cos", [](T x) { return nn::cos(x); }, [](W x) { return std::cos(x); }, 0.9);
+      "cos", [](T x) { return nn::cos(x); }, [](W x) { return std::cos(x); }, 1.0);
   check_bound<T>(
-      "tan", [](T x) { return nn::tan(x); }, [](W x) { return std::tan(x); }, 2.5);
+      "tan", [](T x) { return nn::tan(x); }, [](W x) { return std::tan(x); }, 2.6);
   check_bound<T>(
-      "asin", [](T x) { return nn::asin(x); }, [](W x) { return std::asin(x); }, 2.4);
+      "asin", [](T x) { return nn::asin(x); }, [](W x) { return std::asin(x); }, 2.5);
   check_bound<T>(
       "acos", [](T x) { return nn::acos(x); }, [](W x) { return std::acos(x); }, 1.3);
   check_bound<T>(
-      "atan", [](T x) { return nn::atan(x); }, [](W x) { return std::atan(x); }, 1.9);
+      "atan", [](T x) { return nn::atan(x); }, [](W x) { return std::atan(x); }, 2.0);
   check_bound<T>(
       "sqrt", [](T x) { return nn::sqrt(x); }, [](W x) { return std::sqrt(x); }, 0.5);
   check_bound<T>(
