@@ -47,7 +47,7 @@ kiln_add_model($1)
 TEXT
     rm -rf "$work/out"
     if configure >"$work/log" 2>&1; then fail "kiln_add_model($1) was accepted"; fi
-    tr -s ' \n' ' ' <"$work/log" | grep -qF -- "$2" || { cat "$work/log"; fail "kiln_add_model($1) does not say '$2'"; }
+    tr -s ' \n' ' ' <"$work/log" | grep -F -- "$2" >/dev/null || { cat "$work/log"; fail "kiln_add_model($1) does not say '$2'"; }
   }
   refuses "NAME relu" "NAME and MODEL are needed"
   refuses "NAME relu MODEL none.onnx" "there is no model file '$work/consumer/none.onnx'"
@@ -76,7 +76,7 @@ if [[ $how == cross ]]; then
   configure -DCMAKE_SYSTEM_NAME=Generic -DCMAKE_SYSTEM_PROCESSOR=arm -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY \
     -DCMAKE_C_COMPILER=arm-none-eabi-gcc -DCMAKE_CXX_COMPILER=arm-none-eabi-g++
   build
-  arm-none-eabi-nm "$work/out/librelu.a" | grep -q "T relu_run" || fail "relu_run is not in the library"
+  arm-none-eabi-nm "$work/out/librelu.a" | grep "T relu_run" >/dev/null || fail "relu_run is not in the library"
   exit 0
 fi
 
