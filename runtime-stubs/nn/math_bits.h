@@ -96,8 +96,7 @@ KILN_INLINE Decoded<T> decode(T magnitude) {
   const bool tiny = magnitude < Binary<T>::kMinNormal;
   const BitsOf<T> bits = bits_of(tiny ? magnitude * Binary<T>::kIntegral : magnitude);
   const IntOf<T> biased = static_cast<IntOf<T>>(bits >> kMantissaBits) - (tiny ? kMantissaBits : 0);
-  return {(bits & (Binary<T>::kImplicitOne - 1)) | Binary<T>::kImplicitOne,
-          biased - Binary<T>::kBias - kMantissaBits};
+  return {(bits & (Binary<T>::kImplicitOne - 1)) | Binary<T>::kImplicitOne, biased - Binary<T>::kBias - kMantissaBits};
 }
 
 }  // namespace math

@@ -51,36 +51,29 @@ struct Exp<float> {
 
   /// (e^r - 1 - r) / r^2, |r| <= ln(2)/2.
   static KILN_INLINE float exp(float r) {
-    return polynomial(r, 4.99999940e-1f, 1.66665167e-1f, 4.16680984e-2f, 8.36917851e-3f,
-                      1.38429867e-3f);
+    return polynomial(r, 4.99999940e-1f, 1.66665167e-1f, 4.16680984e-2f, 8.36917851e-3f, 1.38429867e-3f);
   }
   /// ln(1 + f) - f, sqrt(1/2) - 1 <= f <= sqrt(2) - 1.
   static KILN_INLINE float log1p_tail(float f) {
     const float square = f * f;
     return f * square *
-               polynomial(f, 3.33333135e-1f, -2.50001669e-1f, 2.00022221e-1f, -1.66593716e-1f,
-                          1.42096430e-1f, -1.25496551e-1f, 1.21079005e-1f, -1.09159127e-1f,
-                          5.34074903e-2f) -
+               polynomial(f, 3.33333135e-1f, -2.50001669e-1f, 2.00022221e-1f, -1.66593716e-1f, 1.42096430e-1f, -1.25496551e-1f,
+                          1.21079005e-1f, -1.09159127e-1f, 5.34074903e-2f) -
            0.5f * square;
   }
   /// (tanh(x)/x - 1) / z, z = x^2, |x| <= 0.625.
   static KILN_INLINE float tanh(float z) {
-    return polynomial(z, -3.33332807e-1f, 1.33314058e-1f, -5.37365116e-2f, 2.06284802e-2f,
-                      -5.69329690e-3f);
+    return polynomial(z, -3.33332807e-1f, 1.33314058e-1f, -5.37365116e-2f, 2.06284802e-2f, -5.69329690e-3f);
   }
   /// (sinh(x)/x - 1) / z, z = x^2, |x| <= 1.
-  static KILN_INLINE float sinh(float z) {
-    return polynomial(z, 1.66666672e-1f, 8.33331048e-3f, 1.98428956e-4f, 2.78221432e-6f);
-  }
+  static KILN_INLINE float sinh(float z) { return polynomial(z, 1.66666672e-1f, 8.33331048e-3f, 1.98428956e-4f, 2.78221432e-6f); }
   /// erf(x)/x - 1, z = x^2, |x| <= 0.875.
   static KILN_INLINE float erf(float z) {
-    return polynomial(z, 1.28379166e-1f, -3.76126289e-1f, 1.12836227e-1f, -2.68553440e-2f,
-                      5.19075990e-3f, -8.02236027e-4f, 7.84088115e-5f);
+    return polynomial(z, 1.28379166e-1f, -3.76126289e-1f, 1.12836227e-1f, -2.68553440e-2f, 5.19075990e-3f, -8.02236027e-4f, 7.84088115e-5f);
   }
   /// ln(1 - erf(x)), 0.875 <= x <= 4.
   static KILN_INLINE float log_erfc(float x) {
-    return polynomial(x, -1.33621274e-4f, -1.12793589f, -6.36737704e-1f, -1.04327053e-1f,
-                      2.24199928e-2f, -3.09223565e-3f, 2.00990427e-4f);
+    return polynomial(x, -1.33621274e-4f, -1.12793589f, -6.36737704e-1f, -1.04327053e-1f, 2.24199928e-2f, -3.09223565e-3f, 2.00990427e-4f);
   }
 };
 
@@ -103,8 +96,7 @@ KILN_INLINE ExpParts<T> exp_parts(T x) {
   const T shifted = x * Exp<T>::kLog2E + Exp<T>::kShift;
   const T n = shifted - Exp<T>::kShift;
   const T r = (x - n * Exp<T>::kLn2High) - n * Exp<T>::kLn2Low;
-  return {r + r * r * Exp<T>::exp(r),
-          static_cast<IntOf<T>>(bits_of(shifted) - bits_of(Exp<T>::kShift))};
+  return {r + r * r * Exp<T>::exp(r), static_cast<IntOf<T>>(bits_of(shifted) - bits_of(Exp<T>::kShift))};
 }
 
 /// e^x for results that are normal by a factor of two.
@@ -136,8 +128,7 @@ template <class T>
 KILN_INLINE LogParts<T> log_parts(T x) {
   const bool tiny = x < Binary<T>::kMinNormal;
   const BitsOf<T> bits = bits_of(select(tiny, x * Binary<T>::kIntegral, x));
-  const IntOf<T> k =
-      static_cast<IntOf<T>>(bits - bits_of(Exp<T>::kSqrtHalf)) >> Binary<T>::kMantissaBits;
+  const IntOf<T> k = static_cast<IntOf<T>>(bits - bits_of(Exp<T>::kSqrtHalf)) >> Binary<T>::kMantissaBits;
   return {bit_cast<T>(bits - (static_cast<BitsOf<T>>(k) << Binary<T>::kMantissaBits)),
           k - (tiny ? static_cast<IntOf<T>>(Binary<T>::kMantissaBits) : IntOf<T>(0))};
 }
@@ -242,8 +233,7 @@ template <class T>
 KILN_INLINE T erf(T x) {
   const T a = abs(x);
   const T small = a + a * Exp<T>::erf(a * a);
-  const T large =
-      T(1) - exp_normal(Exp<T>::log_erfc(select(a > Exp<T>::kErfOne, Exp<T>::kErfOne, a)));
+  const T large = T(1) - exp_normal(Exp<T>::log_erfc(select(a > Exp<T>::kErfOne, Exp<T>::kErfOne, a)));
   return copysign(select(a < T(0.875), small, large), x);
 }
 

@@ -28,18 +28,15 @@ struct Pow<float> {
   static constexpr uint32_t kOffset = 0x3f330000u;  // the bits of 0.699
   static constexpr uint32_t kAroundOne = 9;         // the sixteenth that contains 1
   // c in 2^-7, -log2(c) in 2^-55.
-  static constexpr uint8_t kInverse[16] = {179, 172, 165, 158, 152, 147, 142, 137,
-                                           133, 128, 121, 115, 109, 103, 98,  94};
-  static constexpr int64_t kLog2[16] = {
-      -0x3dedace651c441, -0x368fd7ee710541, -0x2ee3a574fdf678, -0x26e2499d499bda, -0x1fbc16b902680a,
-      -0x198edd077e70df, -0x132ae9e278ae1a, -0x0c8c50b72319ad, -0x07137eae42aad8, 0,
-      0x0a62b07f3457c4,  0x13c6fb650cde51,  0x1dac22d3e441d3,  0x2820c02f87d945,  0x315130157f7a65,
-      0x39033b85a8bfc8};
+  static constexpr uint8_t kInverse[16] = {179, 172, 165, 158, 152, 147, 142, 137, 133, 128, 121, 115, 109, 103, 98, 94};
+  static constexpr int64_t kLog2[16] = {-0x3dedace651c441, -0x368fd7ee710541, -0x2ee3a574fdf678, -0x26e2499d499bda, -0x1fbc16b902680a,
+                                        -0x198edd077e70df, -0x132ae9e278ae1a, -0x0c8c50b72319ad, -0x07137eae42aad8, 0,
+                                        0x0a62b07f3457c4,  0x13c6fb650cde51,  0x1dac22d3e441d3,  0x2820c02f87d945,  0x315130157f7a65,
+                                        0x39033b85a8bfc8};
 
   /// (a * b) >> 32 of a full product.
   static KILN_INLINE int64_t multiply_high(int64_t a, int32_t b) {
-    return static_cast<int64_t>(static_cast<int32_t>(a >> 32)) * b +
-           (static_cast<int64_t>(static_cast<uint32_t>(a)) * b >> 32);
+    return static_cast<int64_t>(static_cast<int32_t>(a >> 32)) * b + (static_cast<int64_t>(static_cast<uint32_t>(a)) * b >> 32);
   }
 
   /// log2(1 + r) in 2^-64; r in 2^-35, |r| < 0.033.
@@ -48,8 +45,7 @@ struct Pow<float> {
     static constexpr int32_t kCoefficients[] = {310144163, -387270268, 516360560, -774541002};
     constexpr int64_t kLog2E = 0x2e2a8eca5705fc2f;
     int32_t sum = -258576216;
-    for (const int32_t c : kCoefficients)
-      sum = c + static_cast<int32_t>(static_cast<int64_t>(sum) * r >> 35);
+    for (const int32_t c : kCoefficients) sum = c + static_cast<int32_t>(static_cast<int64_t>(sum) * r >> 35);
     return multiply_high(kLog2E + (static_cast<int64_t>(sum) * r >> 4), r);
   }
 
@@ -71,9 +67,7 @@ struct Pow<float> {
     const int32_t r = static_cast<int32_t>((z * kInverse[sixteenth] - 0x80000000u) << 4);
     const int64_t near_one = log2_near_one(r);
     if (sixteenth == kAroundOne && k == 0) return {near_one, 64};
-    return {static_cast<int64_t>(k) * (static_cast<int64_t>(1) << 55) + kLog2[sixteenth] +
-                (near_one >> 9),
-            55};
+    return {static_cast<int64_t>(k) * (static_cast<int64_t>(1) << 55) + kLog2[sixteenth] + (near_one >> 9), 55};
   }
 
   /// x >> n, x >= 0. In words, because for RV32 at -Os g++ calls its library for 64-bit shifts.
@@ -92,29 +86,25 @@ struct Pow<float> {
     int32_t shift = factor.exponent + 32 - 7 + 40 - bits;
     if (shift < 0) return min(shift_right(product, -shift), kLimit);
     // The least log that is not 0 is 2^40, so ten steps reach the limit.
-    for (shift = min<int32_t>(shift, 10); shift > 0; shift--)
-      product = min(product + product, kLimit);
+    for (shift = min<int32_t>(shift, 10); shift > 0; shift--) product = min(product + product, kLimit);
     return product;
   }
 
   /// 2^v, v in 2^-40.
   static KILN_INLINE float exp2(int64_t v) {
     // The highest power first, in 2^-30.
-    static constexpr uint32_t kCoefficients[] = {154374,    1440856,   10323258, 59598065,
-                                                 257941138, 744261122, 1u << 30};
+    static constexpr uint32_t kCoefficients[] = {154374, 1440856, 10323258, 59598065, 257941138, 744261122, 1u << 30};
     const int32_t n = static_cast<int32_t>(v >> 40);
     const uint32_t fraction = static_cast<uint32_t>(v >> 8);  // in 2^-32
     uint32_t sum = 23011;
-    for (const uint32_t c : kCoefficients)
-      sum = c + static_cast<uint32_t>(static_cast<uint64_t>(sum) * fraction >> 32);
+    for (const uint32_t c : kCoefficients) sum = c + static_cast<uint32_t>(static_cast<uint64_t>(sum) * fraction >> 32);
     if (n > Binary<float>::kBias) return Binary<float>::kInfinity;
     // The implicit one of the rounded mantissa makes up for the 1 that the exponent is short of; a
     // denormal has none.
     const int32_t below = max<int32_t>(1 - Binary<float>::kBias - n, 0);
     if (below > 24) return 0.0f;
     const uint32_t rounded = (sum + (64u << below)) >> (7 + below);
-    return bit_cast<float>((static_cast<uint32_t>(n + below + Binary<float>::kBias - 1) << 23) +
-                           rounded);
+    return bit_cast<float>((static_cast<uint32_t>(n + below + Binary<float>::kBias - 1) << 23) + rounded);
   }
 
   static KILN_INLINE float positive(float x, float y) {

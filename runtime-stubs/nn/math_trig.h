@@ -36,26 +36,19 @@ struct Trig<float> {
   static constexpr int kMantissaWords = 1;
   static constexpr int kWindowWords = 3;
   static constexpr int kFractionWords = 2;
-  static constexpr uint32_t kTwoOverPi[] = {0,           0xa2f9836eu, 0x4e441529u, 0xfc2757d1u,
-                                            0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu};
+  static constexpr uint32_t kTwoOverPi[] = {0, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu};
 
   /// (sin(x)/x - 1) / z, z = x^2, |x| <= pi/4.
-  static KILN_INLINE float sin(float z) {
-    return polynomial(z, -1.66666552e-1f, 8.33218917e-3f, -1.95182904e-4f);
-  }
+  static KILN_INLINE float sin(float z) { return polynomial(z, -1.66666552e-1f, 8.33218917e-3f, -1.95182904e-4f); }
   /// (cos(x) - 1 + z/2) / z^2, z = x^2, |x| <= pi/4.
-  static KILN_INLINE float cos(float z) {
-    return polynomial(z, 4.16666456e-2f, -1.38873095e-3f, 2.44323237e-5f);
-  }
+  static KILN_INLINE float cos(float z) { return polynomial(z, 4.16666456e-2f, -1.38873095e-3f, 2.44323237e-5f); }
   /// (asin(x)/x - 1) / z, z = x^2, |x| <= 0.5.
   static KILN_INLINE float asin(float z) {
-    return polynomial(z, 1.66667521e-1f, 7.49530941e-2f, 4.54691537e-2f, 2.41846740e-2f,
-                      4.21587527e-2f);
+    return polynomial(z, 1.66667521e-1f, 7.49530941e-2f, 4.54691537e-2f, 2.41846740e-2f, 4.21587527e-2f);
   }
   /// (atan(x)/x - 1) / z, z = x^2, |x| <= tan(pi/8).
   static KILN_INLINE float atan(float z) {
-    return polynomial(z, -3.33333164e-1f, 1.99985281e-1f, -1.42443910e-1f, 1.05991676e-1f,
-                      -6.09004833e-2f);
+    return polynomial(z, -3.33333164e-1f, 1.99985281e-1f, -1.42443910e-1f, 1.05991676e-1f, -6.09004833e-2f);
   }
 };
 
@@ -73,13 +66,11 @@ template <class T>
 KILN_INLINE void multiply_by_two_over_pi(T x, uint32_t* quotient) {
   using P = Trig<T>;
   const Decoded<T> d = decode(x);
-  const uint32_t first =
-      static_cast<uint32_t>(static_cast<int32_t>(d.exponent) + 32 * P::kZeroWords - 2);
+  const uint32_t first = static_cast<uint32_t>(static_cast<int32_t>(d.exponent) + 32 * P::kZeroWords - 2);
   const uint32_t shift = first % 32;
   const uint32_t* words = P::kTwoOverPi + first / 32;
   uint32_t window[P::kWindowWords];
-  for (int i = 0; i < P::kWindowWords; i++)
-    window[i] = words[i] << shift | words[i + 1] >> 1 >> (31 - shift);
+  for (int i = 0; i < P::kWindowWords; i++) window[i] = words[i] << shift | words[i + 1] >> 1 >> (31 - shift);
   uint32_t product[P::kWindowWords];
   for (int m = 0; m < P::kMantissaWords; m++) {
     const uint32_t factor = static_cast<uint32_t>(static_cast<uint64_t>(d.mantissa) >> (32 * m));
@@ -118,8 +109,7 @@ KILN_INLINE Angle<T> reduce_angle(T x) {
     words[kWords - 1] <<= 1;
   }
   static constexpr uint32_t kQuarterPi[] = {0xc90fdaa2u, 0x2168c234u};
-  const uint64_t product = static_cast<uint64_t>(words[0]) * kQuarterPi[0] +
-                           (static_cast<uint64_t>(words[0]) * kQuarterPi[1] >> 32) +
+  const uint64_t product = static_cast<uint64_t>(words[0]) * kQuarterPi[0] + (static_cast<uint64_t>(words[0]) * kQuarterPi[1] >> 32) +
                            (static_cast<uint64_t>(words[1]) * kQuarterPi[0] >> 32);
   // Pieces that every core converts exactly, with its conversion from int32_t.
   const T high = static_cast<T>(static_cast<int32_t>(product >> 40));

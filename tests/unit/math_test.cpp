@@ -125,8 +125,7 @@ std::vector<T> special_arguments() {
                    745.1,
                    745.2,
                    746.0})
-    for (T at : {std::nextafter(T(x), T(0)), T(x), std::nextafter(T(x), infinity)})
-      out.push_back(at);
+    for (T at : {std::nextafter(T(x), T(0)), T(x), std::nextafter(T(x), infinity)}) out.push_back(at);
   for (size_t i = 0, n = out.size(); i < n; i++) out.push_back(-out[i]);
   return out;
 }
@@ -145,9 +144,7 @@ const std::vector<T>& arguments() {
         const T x = static_cast<T>(static_cast<int64_t>(random())) * T(0x1p-63);
         for (T scale : {T(1), T(4), T(40), T(750)}) out.push_back(scale * x);
         const int small = static_cast<int>(random() % 60);
-        for (T at : {std::ldexp(x, -small), 1 + x / 2, 1 + std::ldexp(x, -small), 1 / x,
-                     from_bits<T>(random())})
-          out.push_back(at);
+        for (T at : {std::ldexp(x, -small), 1 + x / 2, 1 + std::ldexp(x, -small), 1 / x, from_bits<T>(random())}) out.push_back(at);
       }
     }
     return out;
@@ -162,8 +159,7 @@ void evaluate(F function, const std::vector<T>& x, std::vector<T>& y) {
 
 #if defined(__x86_64__)
 template <class T, class F>
-__attribute__((target("fma"), flatten)) void evaluate_fused(F function, const std::vector<T>& x,
-                                                            std::vector<T>& y) {
+__attribute__((target("fma"), flatten)) void evaluate_fused(F function, const std::vector<T>& x, std::vector<T>& y) {
   const T* from = x.data();
   T* to = y.data();
   for (size_t i = 0, n = x.size(); i < n; i++) to[i] = function(from[i]);
@@ -171,8 +167,7 @@ __attribute__((target("fma"), flatten)) void evaluate_fused(F function, const st
 #endif
 
 template <class T, class Reference>
-void check_results(const char* build, const std::vector<T>& x, const std::vector<T>& y,
-                   Reference reference, double bound) {
+void check_results(const char* build, const std::vector<T>& x, const std::vector<T>& y, Reference reference, double bound) {
   double worst = 0;
   T at = 0;
   for (size_t i = 0; i < x.size(); i++) {
@@ -216,14 +211,11 @@ void check_bounds() {
   check_bound<T>(
       "log2", [](T x) { return nn::log2(x); }, [](W x) { return std::log2(x); }, 1.7);
   check_bound<T>(
-      "sigmoid", [](T x) { return nn::sigmoid(x); },
-      [](W x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }, 1.8);
+      "sigmoid", [](T x) { return nn::sigmoid(x); }, [](W x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); },
+      1.8);
   check_bound<T>(
       "softplus", [](T x) { return nn::softplus(x); },
-      [](W x) {
-        return std::isnan(x) ? x : std::fmax(x, W(0)) + std::log1p(std::exp(-std::fabs(x)));
-      },
-      1.8);
+      [](W x) { return std::isnan(x) ? x : std::fmax(x, W(0)) + std::log1p(std::exp(-std::fabs(x))); }, 1.8);
   check_bound<T>(
       "tanh", [](T x) { return nn::tanh(x); }, [](W x) { return std::tanh(x); }, 1.4);
   check_bound<T>(
@@ -253,8 +245,7 @@ void check_bounds() {
   check_bound<T>(
       "sqrt", [](T x) { return nn::sqrt(x); }, [](W x) { return std::sqrt(x); }, 0.5);
   check_bound<T>(
-      "sqrt_by_bits", [](T x) { return nn::math::sqrt_by_bits(x); },
-      [](W x) { return std::sqrt(x); }, 0.5);
+      "sqrt_by_bits", [](T x) { return nn::math::sqrt_by_bits(x); }, [](W x) { return std::sqrt(x); }, 0.5);
   check_bound<T>(
       "floor", [](T x) { return nn::floor(x); }, [](W x) { return std::floor(x); }, 0);
   check_bound<T>(
@@ -262,8 +253,7 @@ void check_bounds() {
   check_bound<T>(
       "trunc", [](T x) { return nn::trunc(x); }, [](W x) { return std::trunc(x); }, 0);
   check_bound<T>(
-      "round_half_even", [](T x) { return nn::round_half_even(x); },
-      [](W x) { return std::nearbyint(x); }, 0);
+      "round_half_even", [](T x) { return nn::round_half_even(x); }, [](W x) { return std::nearbyint(x); }, 0);
   check_bound<T>(
       "abs", [](T x) { return nn::abs(x); }, [](W x) { return std::fabs(x); }, 0);
 }
@@ -290,15 +280,12 @@ template <class T>
 void check_pow_everywhere(double bound) {
   std::vector<std::pair<T, T>> pairs;
   std::vector<T> special = special_arguments<T>();
-  for (T x : {T(3), T(33), T(127), T(128), T(149), T(150), T(151), T(1023), T(1024), T(1074),
-              T(1075), T(1076)})
+  for (T x : {T(3), T(33), T(127), T(128), T(149), T(150), T(151), T(1023), T(1024), T(1074), T(1075), T(1076)})
     for (T sign : {T(1), T(-1)}) special.push_back(sign * x);
   for (T x : special)
     for (T y : special) pairs.emplace_back(x, y);
   std::mt19937_64 random(2);
-  const auto signed_unit = [&random] {
-    return static_cast<T>(static_cast<int64_t>(random())) * T(0x1p-63);
-  };
+  const auto signed_unit = [&random] { return static_cast<T>(static_cast<int64_t>(random())) * T(0x1p-63); };
   for (int i = 0; i < 100000; i++) {
     pairs.emplace_back(from_bits<T>(random()), from_bits<T>(random()));
     pairs.emplace_back(T(4) * std::fabs(signed_unit()), T(100) * signed_unit());
@@ -308,8 +295,7 @@ void check_pow_everywhere(double bound) {
     const T range = T(Limits<T>::digits == 24 ? 152 : 1090);
     const T base = std::fabs(from_bits<T>(random()));
     pairs.emplace_back(base, range * signed_unit() / std::log2(base));
-    const T near_one =
-        1 + std::ldexp(signed_unit(), -static_cast<int>(random() % (Limits<T>::digits - 3)) - 1);
+    const T near_one = 1 + std::ldexp(signed_unit(), -static_cast<int>(random() % (Limits<T>::digits - 3)) - 1);
     pairs.emplace_back(near_one, range * signed_unit() / std::log2(near_one));
   }
   check_pow<T>(pairs, bound);
@@ -334,8 +320,7 @@ void check_fmod() {
     pairs.emplace_back(y, Limits<T>::denorm_min() * static_cast<T>(random() % 65536));
   }
   for (const auto& [x, y] : pairs)
-    if (!same(nn::fmod(x, y), std::fmod(x, y)))
-      FAIL("fmod(" << hex(x) << ", " << hex(y) << ") = " << hex(nn::fmod(x, y)));
+    if (!same(nn::fmod(x, y), std::fmod(x, y))) FAIL("fmod(" << hex(x) << ", " << hex(y) << ") = " << hex(nn::fmod(x, y)));
 }
 
 TEST_CASE("math: fmod is exact") {
@@ -368,8 +353,7 @@ void check_exact_results() {
   CHECK(nn::log(T(1)) == 0);
   CHECK(nn::log(T(-0.0)) == -infinity);
   CHECK(std::isnan(nn::log(T(-1))));
-  for (int n = Limits<T>::min_exponent - Limits<T>::digits; n < Limits<T>::max_exponent; n++)
-    CHECK(nn::log2(std::ldexp(T(1), n)) == T(n));
+  for (int n = Limits<T>::min_exponent - Limits<T>::digits; n < Limits<T>::max_exponent; n++) CHECK(nn::log2(std::ldexp(T(1), n)) == T(n));
   CHECK(nn::sigmoid(T(0)) == T(0.5));
   CHECK(nn::sigmoid(-infinity) == 0);
   CHECK(nn::tanh(infinity) == 1);
@@ -409,8 +393,7 @@ void check_rising(const char* name, F function, T low, T high) {
   for (int i = 1; i <= steps; i++) {
     const T x = -30 + static_cast<T>(i) * T(60) / steps;
     const T y = function(x);
-    if (!(y >= previous && y >= low && y <= high))
-      FAIL_CHECK("at " << hex(x) << ": " << hex(previous) << ", then " << hex(y));
+    if (!(y >= previous && y >= low && y <= high)) FAIL_CHECK("at " << hex(x) << ": " << hex(previous) << ", then " << hex(y));
     previous = y;
   }
 }
@@ -438,10 +421,8 @@ void check_shape() {
       "atan", [](T x) { return nn::atan(x); }, T(-1.58), T(1.58));
   for (T x : arguments<T>()) {
     if (!std::isfinite(x)) continue;
-    if (!(nn::abs(nn::sin(x)) <= 1 && nn::abs(nn::cos(x)) <= 1))
-      FAIL_CHECK("sine or cosine above 1 at " << hex(x));
-    if (!same(nn::sin(-x), -nn::sin(x)) || !same(nn::tanh(-x), -nn::tanh(x)))
-      FAIL_CHECK("not odd at " << hex(x));
+    if (!(nn::abs(nn::sin(x)) <= 1 && nn::abs(nn::cos(x)) <= 1)) FAIL_CHECK("sine or cosine above 1 at " << hex(x));
+    if (!same(nn::sin(-x), -nn::sin(x)) || !same(nn::tanh(-x), -nn::tanh(x))) FAIL_CHECK("not odd at " << hex(x));
   }
 }
 
