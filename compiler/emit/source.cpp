@@ -46,7 +46,8 @@ void write_descriptor(CodeWriter& out, const Step& step, size_t number) {
   for (const DescriptorField& field : descriptor_fields(step.call.descriptor)) {
     if (const auto* i = std::get_if<int32_t>(&field.value)) add_int(field.name, *i);
     else if (const auto* f = std::get_if<float>(&field.value)) {
-      if (parametrised || *f != 0) floats += fmt::format("{}{} = {}", floats.empty() ? "" : ", ", field.name, float_literal(*f));
+      bool of_functor = field.name == "alpha" || field.name == "beta";
+      if (parametrised || !of_functor || *f != 0) floats += fmt::format("{}{} = {}", floats.empty() ? "" : ", ", field.name, float_literal(*f));
     } else {
       const Dims& dims = std::get<Dims>(field.value);
       std::vector<int32_t> values(dims.values.begin(), dims.values.begin() + std::max(dims.size, 1));
