@@ -94,7 +94,7 @@ std::optional<Sunk> sink_below_reshape(const Shape& w, const Perm& perm, const S
 NodeId transpose_before(const Graph& graph, NodeId id) {
   ValueId v = graph.node(id).inputs[0];
   const Node* producer = graph.producer(v);
-  bool fits = producer && producer->op == &ops::transpose && graph.only_user(v) == id && graph.type(v).elements() > 0 && !graph.type(v).quant;
+  bool fits = producer && producer->op == &ops::transpose && graph.only_user(v) == id && graph.type(v).elements() > 0 && !(graph.type(v).quant && graph.type(v).quant->per_axis());
   return fits ? graph.value(v).producer : kNoNode;
 }
 

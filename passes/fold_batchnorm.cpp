@@ -56,7 +56,8 @@ bool has_known_bias(const Graph& graph, const Node& layer) {
 }
 
 bool has_own_weights(const Graph& graph, const Node& layer) {
-  return graph.constant(layer.inputs[1]) && graph.value(layer.inputs[1]).users.size() == 1;
+  const Tensor* weights = graph.constant(layer.inputs[1]);
+  return weights && !weights->type.quant && graph.value(layer.inputs[1]).users.size() == 1;
 }
 
 std::vector<double> bias_of(const Graph& graph, const Node& layer) {

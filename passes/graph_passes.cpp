@@ -7,6 +7,7 @@
 #include "passes/fold_batchnorm.h"
 #include "passes/fold_constants.h"
 #include "passes/fuse_activation.h"
+#include "passes/integer_layers.h"
 #include "passes/simplify_arithmetic.h"
 #include "passes/simplify_reshapes.h"
 
@@ -20,6 +21,8 @@ constexpr GraphPass kPasses[] = {
     {"cancel-transposes", "keeps values in the order in which convolutions read them", cancel_transposes, Stage::canonical},
     {"simplify-reshapes", "merges reshapes and moves them out of the way of fusions", simplify_reshapes, Stage::canonical},
     {"fold-batchnorm", "puts scales and shifts per channel into weights and biases", fold_batchnorm, Stage::canonical},
+    {"integer-layers", "computes on integers what stands between dequantize and quantize", integer_layers, Stage::canonical},
+    // From here on quantize and dequantize stand only where the model computes in float.
     {"fuse-activation", "lets the kernel before an activation apply it", fuse_activation, Stage::canonical},
     {"common-subexpressions", "computes equal nodes and stores equal constants once", common_subexpressions, Stage::canonical},
     {"dead-code", "erases nodes that reach no output", dead_code, Stage::canonical},

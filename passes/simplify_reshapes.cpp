@@ -53,7 +53,7 @@ Result<bool> move_below(Graph& graph, NodeId id) {
   if (!at) return false;
   ValueId view = node.inputs[*at], y = node.outputs[0], x = graph.producer(view)->inputs[0];
   const Shape from = graph.type(view).shape, to = graph.type(x).shape;
-  if (graph.type(y).shape != from || graph.type(y).quant) return false;
+  if (graph.type(y).shape != from || (graph.type(y).quant && graph.type(y).quant->per_axis())) return false;
   GraphBuilder builder(graph, node.origin, id);
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     if (i == *at) {

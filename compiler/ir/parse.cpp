@@ -233,12 +233,14 @@ class Parser {
     std::optional<DType> dtype = dtype_from_name(name);
     if (!dtype) fail_at(at, fmt::format("unknown element type '{}'", name));
     TensorType out{dtype.value_or(DType::f32), shape(), {}};
-    if (accept_keyword("quant")) out.quant = quant();
+    if (accept_keyword("quant")) out.quant = quant(out.dtype);
     return out;
   }
 
-  Quant quant() {
+  /// `(scale=..., zero=..., axis=..., grid=i8)`; the grid of an integer tensor is its own type.
+  Quant quant(DType tensor_dtype) {
     Quant q;
+    q.dtype = is_float(tensor_dtype) ? DType::i8 : tensor_dtype;
     auto one_or_list = [&](auto&& item) {
       skip();
       if (peek() == '[') list(item);
@@ -252,10 +254,19 @@ class Parser {
     keyword("zero");
     expect("=");
     one_or_list([&] { q.zero_point.push_back(convert<int32_t>(number_text())); });
-    if (accept(",")) {
-      keyword("axis");
+    bool more = accept(",");
+    if (more && accept_keyword("axis")) {
       expect("=");
       q.axis = integer();
+      more = accept(",");
+    }
+    if (more) {
+      keyword("grid");
+      expect("=");
+      size_t at = pos_;
+      std::optional<DType> grid = dtype_from_name(identifier());
+      if (!grid || !is_integer(*grid)) fail_at(at, "a grid is of an integer type");
+      q.dtype = grid.value_or(DType::i8);
     }
     expect(")");
     return q;

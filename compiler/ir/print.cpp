@@ -134,8 +134,10 @@ std::string print_type(const TensorType& type) {
   std::string text = to_string(type);
   if (!type.quant) return text;
   const Quant& q = *type.quant;
-  if (q.scale.size() == 1 && q.zero_point.size() == 1 && q.axis == 0) return text + fmt::format(" quant(scale={}, zero={})", q.scale[0], q.zero_point[0]);
-  return text + fmt::format(" quant(scale=[{}], zero=[{}], axis={})", fmt::join(q.scale, ", "), fmt::join(q.zero_point, ", "), q.axis);
+  std::string grid = q.dtype == type.dtype ? "" : fmt::format(", grid={}", dtype_name(q.dtype));
+  if (q.scale.size() == 1 && q.zero_point.size() == 1 && q.axis == 0)
+    return text + fmt::format(" quant(scale={}, zero={}{})", q.scale[0], q.zero_point[0], grid);
+  return text + fmt::format(" quant(scale=[{}], zero=[{}], axis={}{})", fmt::join(q.scale, ", "), fmt::join(q.zero_point, ", "), q.axis, grid);
 }
 
 std::string print_attr(const Attr& attr, const PrintOptions& options) {

@@ -15,11 +15,15 @@
 
 namespace kiln {
 
-/// real = (stored - zero_point) * scale. One entry of each: the whole tensor; more: one per index of `axis`.
+/// The grid real = (stored - zero_point) * scale. One entry of each: the whole tensor; more: one per index of `axis`.
+/// On an integer tensor it says what the elements mean. On a float tensor it says that every element lies on the grid, with
+/// `stored` a `dtype`: such a tensor is the dequantized form of an integer one and can be turned back without loss.
 struct Quant {
   std::vector<float> scale;
   std::vector<int32_t> zero_point;
   int64_t axis = 0;
+  DType dtype = DType::i8;  ///< of the stored integers
+  [[nodiscard]] bool per_axis() const { return scale.size() > 1; }
   bool operator==(const Quant&) const = default;
 };
 

@@ -21,12 +21,14 @@ InferResult infer_concat(const OpArgs& args) {
     for (size_t k = 0; fits && k < y.shape.size(); ++k) fits = k == at || x.shape[k] == y.shape[k];
     if (!fits)
       return bad_node(fmt::format("input {} is {} and cannot be joined along axis {} to {}.", i, to_string(x), *axis, to_string(args.in(0))));
-    if (x.quant != y.quant)
-      return unsupported(fmt::format("inputs 0 and {} are quantized differently.", i), "requantize the inputs to one scale.");
+    if (x.quant != args.in(0).quant)
+      if (Status s = lose_grid(y, fmt::format("inputs 0 and {} are quantized differently.", i), "requantize the inputs to one scale."); !s)
+        return std::move(s).diagnostic();
     y.shape[at] += x.shape[at];
   }
-  if (y.quant && y.quant->scale.size() > 1 && y.quant->axis == *axis)
-    return unsupported(fmt::format("the inputs are quantized per index of axis {}, along which they are joined.", *axis));
+  if (is_quantized_along(y, *axis))
+    if (Status s = lose_grid(y, fmt::format("the inputs are quantized per index of axis {}, along which they are joined.", *axis)); !s)
+      return std::move(s).diagnostic();
   return std::vector<TensorType>{std::move(y)};
 }
 

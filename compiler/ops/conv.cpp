@@ -2,23 +2,21 @@
 // Convolution: core conv2d over x [N,H,W,C] with w [O,kh,kw,C/groups] and an optional bias [O]; attributes strides, pads,
 // dilations (spatial.h), groups, and a fused activation. Lowered to a dense layer where its windows are runs of memory that do
 // not overlap, to depthwise2d where each channel has its own filter, else to conv2d.
-#include "compiler/ops/spatial.h"
+#include "compiler/ops/conv.h"
 #include "nn/ref/conv2d.h"
 
 namespace kiln {
-namespace {
 
-Window window_of(const OpArgs& args) {
+Window conv2d_window(const OpArgs& args) {
   const Shape& w = args.in(1).shape;
   return *core_window(args.attrs, {w[1], w[2]});  // infer has checked it
 }
 
-InferResult infer_conv2d(const OpArgs& args) {
+Result<Shape> conv2d_shape(const OpArgs& args) {
   if (!args.has(0) || !args.has(1)) return bad_node("the input or the weights are missing.");
   const TensorType &x = args.in(0), &w = args.in(1);
   if (x.shape.size() != 4 || w.shape.size() != 4)
     return bad_node(fmt::format("the input is {} and the weights are {}, both must have 4 dimensions.", to_string(x), to_string(w)));
-  if (Status s = check_floats(args); !s) return std::move(s).diagnostic();
   int64_t groups = args.attrs.i("groups", 1), in_c = x.shape[3], out_c = w.shape[0];
   if (groups < 1 || in_c % groups != 0 || out_c % groups != 0)
     return bad_node(fmt::format("{} groups do not divide {} input and {} output channels.", groups, in_c, out_c));
@@ -30,15 +28,50 @@ InferResult infer_conv2d(const OpArgs& args) {
   if (!window) return std::move(window).diagnostic();
   Result<Pair> out = window_positions(*window, {x.shape[1], x.shape[2]});
   if (!out) return std::move(out).diagnostic();
-  return std::vector<TensorType>{{x.dtype, {x.shape[0], (*out)[0], (*out)[1], out_c}, {}}};
+  return Shape{x.shape[0], (*out)[0], (*out)[1], out_c};
+}
+
+ConvKind conv2d_kind(const OpArgs& args) {
+  const Shape &x = args.in(0).shape, &w = args.in(1).shape;
+  Window window = conv2d_window(args);
+  int64_t groups = args.attrs.i("groups", 1);
+  bool unpadded = window.before == Pair{0, 0} && window.after == Pair{0, 0};
+  if (groups == 1 && unpadded && window.kernel == Pair{1, 1} && window.strides == Pair{1, 1}) return ConvKind::pointwise;
+  if (groups == 1 && unpadded && window.kernel == Pair{x[1], x[2]} && window.dilations == Pair{1, 1}) return ConvKind::dense;
+  if (groups == x[3] && groups == w[0] && args.constant(1)) return ConvKind::depthwise;
+  return ConvKind::general;
+}
+
+Tensor channels_innermost(const Tensor& w) {
+  int64_t channels = w.type.shape[0], taps = w.type.shape[1] * w.type.shape[2];
+  Tensor out({w.type.dtype, {w.type.shape[1], w.type.shape[2], channels}, {}});
+  with_storage_type(w.type.dtype, [&]<class T>() {
+    std::span<const T> from = w.as<T>();
+    std::span<T> to = out.as<T>();
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t tap = 0; tap < taps; ++tap) to[static_cast<size_t>(tap * channels + c)] = from[static_cast<size_t>(c * taps + tap)];
+  });
+  return out;
+}
+
+int64_t macs_conv2d(const OpArgs& args) {
+  const Shape& w = args.in(1).shape;
+  return args.outputs[0]->elements() * w[1] * w[2] * w[3];
+}
+
+namespace {
+
+InferResult infer_conv2d(const OpArgs& args) {
+  if (args.has(0) && args.has(1))
+    if (Status s = check_floats(args); !s) return std::move(s).diagnostic();
+  Result<Shape> shape = conv2d_shape(args);
+  if (!shape) return std::move(shape).diagnostic();
+  return std::vector<TensorType>{{args.in(0).dtype, *std::move(shape), {}}};
 }
 
 Conv2d conv2d_descriptor(const OpArgs& args) {
   Conv2d d;
-  describe_window(d, window_of(args), args.in(0).shape, args.outputs[0]->shape);
-  d.in_c = static_cast<int32_t>(args.in(0).shape[3]);
-  d.out_c = static_cast<int32_t>(args.in(1).shape[0]);
-  d.groups = static_cast<int32_t>(args.attrs.i("groups", 1));
+  describe_conv2d(d, args);
   Activation activation = activation_of(args.attrs);
   d.alpha = activation.alpha;
   d.beta = activation.beta;
@@ -55,46 +88,21 @@ EvalResult eval_conv2d(const OpArgs& args) {
   });
 }
 
-int64_t macs_conv2d(const OpArgs& args) {
-  const Shape& w = args.in(1).shape;
-  return args.outputs[0]->elements() * w[1] * w[2] * w[3];
-}
-
-/// Whether the windows are consecutive runs of x: single pixels, or whole images.
-bool is_dense(const Conv2d& d, const Window& w) {
-  if (d.groups != 1 || w.before != Pair{0, 0} || w.after != Pair{0, 0}) return false;
-  bool pixels = w.kernel == Pair{1, 1} && w.strides == Pair{1, 1};
-  bool images = w.kernel == Pair{d.in_h, d.in_w} && w.dilations == Pair{1, 1};
-  return pixels || images;
-}
-
-/// [C][kh][kw] -> [kh][kw][C]
-Tensor channels_innermost(const Tensor& w) {
-  int64_t channels = w.type.shape[0], taps = w.type.shape[1] * w.type.shape[2];
-  Tensor out({w.type.dtype, {w.type.shape[1], w.type.shape[2], channels}, {}});
-  with_storage_type(w.type.dtype, [&]<class T>() {
-    std::span<const T> from = w.as<T>();
-    std::span<T> to = out.as<T>();
-    for (int64_t c = 0; c < channels; ++c)
-      for (int64_t tap = 0; tap < taps; ++tap) to[static_cast<size_t>(tap * channels + c)] = from[static_cast<size_t>(c * taps + tap)];
-  });
-  return out;
-}
-
 Status lower_conv2d(const Graph& graph, const Node& node, Lowering& lowering) {
   OpArgs args = graph.args(graph.value(node.outputs[0]).producer);
   Conv2d d = conv2d_descriptor(args);
-  Window window = window_of(args);
+  Window window = conv2d_window(args);
   Activation activation = activation_of(node.attrs);
   std::string label = "conv2d";
   KernelCall call;
   TensorId weights = lowering.tensor(node.inputs[1]);
-  if (is_dense(d, window)) {
-    label = window.kernel == Pair{1, 1} ? "pointwise" : "dense";
+  ConvKind kind = conv2d_kind(args);
+  if (kind == ConvKind::pointwise || kind == ConvKind::dense) {
+    label = kind == ConvKind::pointwise ? "pointwise" : "dense";
     call.family = "dense";
     int32_t taps = d.kernel_h * d.kernel_w;
     call.descriptor = Dense{d.batch * d.out_h * d.out_w, taps * d.in_c, d.out_c, d.alpha, d.beta};
-  } else if (d.groups == d.in_c && d.groups == d.out_c && args.constant(1)) {
+  } else if (kind == ConvKind::depthwise) {
     label = "depthwise";
     call.family = "depthwise2d";
     Depthwise2d depthwise;

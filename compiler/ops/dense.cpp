@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "compiler/ops/elementwise.h"
+#include "compiler/ops/matmul.h"
 #include "nn/ref/dense.h"
 
 namespace kiln {
@@ -55,10 +56,11 @@ int64_t macs_dense(const OpArgs& args) { return args.outputs[0]->elements() * ar
 
 // ---- matmul
 
-InferResult infer_matmul(const OpArgs& args) {
+}  // namespace
+
+Result<Shape> matmul_shape(const OpArgs& args) {
   if (!args.has(0) || !args.has(1)) return bad_node("an operand is missing.");
   const Shape &a = args.in(0).shape, &b = args.in(1).shape;
-  if (Status s = check_floats(args); !s) return std::move(s).diagnostic();
   if (a.size() < 2 || b.size() < 2) return bad_node(fmt::format("operands {} and {} must have at least 2 dimensions.", to_string(a), to_string(b)));
   if (a.back() != b[b.size() - 2])
     return bad_node(fmt::format("{} columns of {} do not match {} rows of {}.", a.back(), to_string(a), b[b.size() - 2], to_string(b)));
@@ -66,32 +68,43 @@ InferResult infer_matmul(const OpArgs& args) {
   if (!shape) return bad_node(fmt::format("the leading dimensions of {} and {} do not broadcast.", to_string(a), to_string(b)));
   shape->push_back(a[a.size() - 2]);
   shape->push_back(b.back());
-  return std::vector<TensorType>{{args.in(0).dtype, std::move(*shape), {}}};
+  return *std::move(shape);
+}
+
+MatmulLoops matmul_loops(const OpArgs& args) {
+  const Shape &a = args.in(0).shape, &b = args.in(1).shape, &y = args.outputs[0]->shape;
+  MatmulLoops loops;
+  loops.m = a[a.size() - 2];
+  loops.n = b.back();
+  loops.k = a.back();
+  loops.batch = Shape(y.begin(), y.end() - 2);
+  if (product(b, 0, b.size() - 2) == 1) {  // one right-hand side: the batches of a are further rows
+    loops.m = product(y, 0, y.size() - 1);
+    loops.batch.clear();
+  }
+  loops.a_strides = broadcast_strides(std::span(a).first(a.size() - 2), Shape(y.begin(), y.end() - 2));
+  loops.b_strides = broadcast_strides(std::span(b).first(b.size() - 2), Shape(y.begin(), y.end() - 2));
+  if (loops.batch.empty()) loops.batch = {1}, loops.a_strides = {0}, loops.b_strides = {0};
+  for (size_t i = 0; i < loops.batch.size(); ++i) {
+    loops.a_strides[i] *= loops.m * loops.k;
+    loops.b_strides[i] *= loops.k * loops.n;
+  }
+  return loops;
+}
+
+namespace {
+
+InferResult infer_matmul(const OpArgs& args) {
+  if (args.has(0) && args.has(1))
+    if (Status s = check_floats(args); !s) return std::move(s).diagnostic();
+  Result<Shape> shape = matmul_shape(args);
+  if (!shape) return std::move(shape).diagnostic();
+  return std::vector<TensorType>{{args.in(0).dtype, *std::move(shape), {}}};
 }
 
 Matmul matmul_descriptor(const OpArgs& args) {
-  const Shape &a = args.in(0).shape, &b = args.in(1).shape, &y = args.outputs[0]->shape;
   Matmul d;
-  d.n = static_cast<int32_t>(b.back());
-  d.k = static_cast<int32_t>(a.back());
-  Shape batch(y.begin(), y.end() - 2);
-  int64_t m = a[a.size() - 2];
-  if (product(b, 0, b.size() - 2) == 1) {  // one right-hand side: the batches of a are further rows
-    m = product(y, 0, y.size() - 1);
-    batch.clear();
-  }
-  d.m = static_cast<int32_t>(m);
-  std::vector<int64_t> a_strides = broadcast_strides(std::span(a).first(a.size() - 2), Shape(y.begin(), y.end() - 2));
-  std::vector<int64_t> b_strides = broadcast_strides(std::span(b).first(b.size() - 2), Shape(y.begin(), y.end() - 2));
-  if (batch.empty()) batch = {1}, a_strides = {0}, b_strides = {0};
-  for (size_t i = 0; i < batch.size(); ++i) {
-    a_strides[i] *= m * d.k;
-    b_strides[i] *= int64_t{d.k} * d.n;
-  }
-  d.rank = static_cast<int32_t>(batch.size());
-  d.batch = Dims(batch);
-  d.a_strides = Dims(a_strides);
-  d.b_strides = Dims(b_strides);
+  describe_matmul(d, args);
   return d;
 }
 

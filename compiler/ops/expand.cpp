@@ -78,8 +78,9 @@ InferResult infer_tile(const OpArgs& args) {
       return bad_node(fmt::format("dimension {} is to be repeated {} times, it must be between 0 and {}.", i, repeats[i], kMaxElements));
     if (repeats[i] != 1) {
       ++loops;
-      if (y.quant && y.quant->scale.size() > 1 && y.quant->axis == static_cast<int64_t>(i))
-        return unsupported(fmt::format("{} is quantized per index of axis {}, which is repeated.", to_string(y), i));
+      if (is_quantized_along(y, static_cast<int64_t>(i)))
+        if (Status s = lose_grid(y, fmt::format("{} is quantized per index of axis {}, which is repeated.", to_string(y), i)); !s)
+          return std::move(s).diagnostic();
     }
     y.shape[i] *= repeats[i];
   }

@@ -92,9 +92,18 @@ Status check_inputs(const OpArgs& args, size_t low, size_t high) {
   return Done{};
 }
 
+bool is_quantized_along(const TensorType& type, int64_t axis) { return type.quant && type.quant->per_axis() && type.quant->axis == axis; }
+
+Status lose_grid(TensorType& type, std::string why, std::string hint) {
+  if (!is_float(type.dtype)) return unsupported(std::move(why), std::move(hint));
+  type.quant.reset();
+  return Done{};
+}
+
 Result<std::optional<Quant>> moved_quant(const TensorType& type, const std::vector<int64_t>& from) {
   if (!type.quant || type.quant->scale.size() <= 1) return type.quant;
   auto at = std::find(from.begin(), from.end(), type.quant->axis);
+  if (at == from.end() && is_float(type.dtype)) return std::optional<Quant>();
   if (at == from.end())
     return unsupported(fmt::format("the tensor is quantized along axis {}, which does not stay a dimension.", type.quant->axis),
                        "quantize the tensor as a whole.");

@@ -39,8 +39,13 @@ SliceSpec whole_slice(const Shape& shape);
 /// A slice node, or x itself when the slice is all of it.
 Result<ValueId> slice(GraphBuilder& b, ValueId x, const SliceSpec& spec);
 
+/// Whether `type` has a grid for each index of `axis`.
+bool is_quantized_along(const TensorType& type, int64_t axis);
+/// The result `type` cannot keep its quantization: floats lose their grid, for integers `why` is the error (unsupported_node).
+Status lose_grid(TensorType& type, std::string why, std::string hint = {});
+
 /// Quantization of the result when elements of `type` move and dimension i of the result holds the indices of dimension
-/// `from[i]` of `type` (-1: of none) in the same order. Fails with unsupported_node when the quantized axis is not among them.
+/// `from[i]` of `type` (-1: of none) in the same order. When the quantized axis is not among them, floats lose their grid and integers are refused (unsupported_node).
 Result<std::optional<Quant>> moved_quant(const TensorType& type, const std::vector<int64_t>& from);
 
 /// The ONNX tensor of `transpose(v, perm)`, v holding `onnx` under shape `shape`; nothing where that cannot be said as a permutation.

@@ -30,12 +30,16 @@ InferResult infer_pad(const OpArgs& args) {
       return bad_node(fmt::format("pads {} and {} of dimension {} must be between 0 and {}.", before[i], after[i], i, kMaxElements));
     if (*mode != 0 && y.shape[i] == 0 && before[i] + after[i] > 0)
       return bad_node(fmt::format("dimension {} of {} is empty, mode '{}' has nothing to repeat.", i, to_string(y), args.attrs.s("mode")));
-    if (y.quant && y.quant->scale.size() > 1 && y.quant->axis == static_cast<int64_t>(i) && before[i] + after[i] > 0)
-      return unsupported(fmt::format("{} is quantized per index of axis {}, which is padded.", to_string(y), i));
+    if (is_quantized_along(y, static_cast<int64_t>(i)) && before[i] + after[i] > 0)
+      if (Status s = lose_grid(y, fmt::format("{} is quantized per index of axis {}, which is padded.", to_string(y), i)); !s)
+        return std::move(s).diagnostic();
     y.shape[i] += before[i] + after[i];
   }
   if (args.has(1) && (args.in(1).dtype != y.dtype || args.in(1).elements() != 1))
     return bad_node(fmt::format("the padding value is {}, it must be one element of {}.", to_string(args.in(1)), dtype_name(y.dtype)));
+  const Tensor* value = args.constant(1);
+  bool pads_zero = *mode != 0 || !args.has(1) || (value && value->to_doubles()[0] == 0);
+  if (is_float(y.dtype) && !pads_zero) y.quant.reset();  // the value may lie off the grid
   return std::vector<TensorType>{std::move(y)};
 }
 

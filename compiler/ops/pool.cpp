@@ -2,9 +2,12 @@
 // Pools over images [N,H,W,C]: core max_pool2d and average_pool2d with attributes kernel [h,w], strides, pads, dilations,
 // ceil_mode (spatial.h) and, for averages, count_include_pad. A maximum with NaN in its window is unspecified, as in ONNX Runtime.
 #include <algorithm>
+#include <utility>
 
+#include "compiler/ops/quantization.h"
 #include "compiler/ops/spatial.h"
 #include "nn/ref/pool2d.h"
+#include "nn/ref/qpool2d.h"
 
 namespace kiln {
 namespace {
@@ -71,6 +74,68 @@ Status lower_pool(const Graph& graph, const Node& node, Lowering& lowering) {
   return Done{};
 }
 
+// ---- qaverage_pool2d: attributes of average_pool2d, x_scale and x_zero_point, and the result's grid (quantization.h)
+
+InferResult infer_qaverage_pool(const OpArgs& args) {
+  InferResult types = infer_pool(args);
+  if (!types) return types;
+  if (Status s = check_integers(args.in(0), "the input"); !s) return std::move(s).diagnostic();
+  Result<TensorType> type = quantized_result(args.attrs, std::move((*types)[0].shape));
+  if (!type) return std::move(type).diagnostic();
+  return std::vector<TensorType>{*std::move(type)};
+}
+
+/// The number of elements that each window is divided by, where it is the same for all; else 0.
+int32_t uniform_count(const Pool2d& d, const Window& window) {
+  bool inside = d.out_h == 0 || d.out_w == 0 ||
+                (window.before == Pair{0, 0} && (d.out_h - 1) * d.stride_h + (d.kernel_h - 1) * d.dilation_h < d.in_h &&
+                 (d.out_w - 1) * d.stride_w + (d.kernel_w - 1) * d.dilation_w < d.in_w);
+  bool padded = d.count_include_pad != 0 && (d.out_h - 1) * d.stride_h + (d.kernel_h - 1) * d.dilation_h < d.padded_h &&
+                (d.out_w - 1) * d.stride_w + (d.kernel_w - 1) * d.dilation_w < d.padded_w;
+  return inside || padded ? d.kernel_h * d.kernel_w : 0;
+}
+
+struct QPool {
+  QPool2d descriptor;
+  Tensor multipliers;  ///< of 1, 2, ... counted elements, or of the one count
+};
+QPool qpool(const OpArgs& args) {
+  Pool2d p = pool_descriptor(args);
+  int32_t count = uniform_count(p, *pool_window(args.attrs));
+  QPool2d d{p.batch,      p.in_h,       p.in_w,       p.channels, p.out_h,    p.out_w,    p.kernel_h, p.kernel_w,          p.stride_h, p.stride_w, p.dilation_h,
+            p.dilation_w, p.pad_top,    p.pad_left,   p.padded_h, p.padded_w, p.count_include_pad, 0, 0, 0, 0, count > 0 ? 1 : 0};
+  d.x_zero_point = static_cast<int32_t>(args.attrs.i("x_zero_point"));
+  describe_result(d, args);
+  std::vector<float> multipliers;
+  auto x_scale = static_cast<float>(args.attrs.f("x_scale", 1));
+  float y_scale = args.outputs[0]->quant->scale[0];
+  for (int32_t n = count > 0 ? count : 1; n <= d.kernel_h * d.kernel_w; ++n) multipliers.push_back(x_scale / (y_scale * static_cast<float>(n)));
+  auto entries = static_cast<int64_t>(multipliers.size());
+  return {d, Tensor::floats({entries}, multipliers)};
+}
+
+EvalResult eval_qaverage_pool(const OpArgs& args) {
+  QPool pool = qpool(args);
+  Tensor y(*args.outputs[0]);
+  with_grid_type(args.in(0).dtype, [&]<class X>() {
+    with_grid_type(y.type.dtype, [&]<class Y>() {
+      nn::ref::qaverage_pool2d(pool.descriptor, args.constant(0)->as<X>().data(), std::as_const(pool.multipliers).as<float>().data(), y.as<Y>().data());
+    });
+  });
+  return std::vector<Tensor>{std::move(y)};
+}
+
+Status lower_qaverage_pool(const Graph& graph, const Node& node, Lowering& lowering) {
+  QPool pool = qpool(graph.args(graph.value(node.outputs[0]).producer));
+  KernelCall call;
+  call.family = "qaverage_pool2d";
+  call.descriptor = pool.descriptor;
+  call.inputs = {lowering.tensor(node.inputs[0]), lowering.constant(std::move(pool.multipliers), graph.value(node.outputs[0]).name + "_multiplier")};
+  call.outputs = {lowering.tensor(node.outputs[0])};
+  lowering.call(node, std::move(call), "average_pool2d");
+  return Done{};
+}
+
 ImportResult import_pool(const OnnxNode& node, GraphBuilder& b, const OpDef& op) {
   const Shape x = b.shape(node.inputs[0]);
   if (!node.attrs.has("kernel_shape")) return bad_node("attribute 'kernel_shape' is missing.");
@@ -121,6 +186,13 @@ const OpDef max_pool2d = {
     .import = import_max_pool,
     .eval = eval_max_pool,
     .lower = lower_pool,
+};
+const OpDef qaverage_pool2d = {
+    .name = "qaverage_pool2d",
+    .summary = "average over windows of integers",
+    .infer = infer_qaverage_pool,
+    .eval = eval_qaverage_pool,
+    .lower = lower_qaverage_pool,
 };
 const OpDef average_pool2d = {
     .name = "average_pool2d",

@@ -6,8 +6,10 @@
 #include <numeric>
 
 #include "compiler/ops/elementwise.h"
+#include "compiler/ops/quantization.h"
 #include "nn/math_f64.h"
 #include "nn/reducers_math.h"
+#include "nn/ref/qreduce.h"
 #include "nn/ref/reduce.h"
 
 namespace kiln {
@@ -89,6 +91,45 @@ bool permute_reduce(const OpArgs& args, std::span<const int64_t> perm, Attrs& at
     if (reduced[static_cast<size_t>(perm[i])]) axes.push_back(static_cast<int64_t>(i));
   attrs.set("axes", std::move(axes));
   return true;
+}
+
+// ---- qreduce_mean: attributes axes, x_scale and x_zero_point, and the result's grid (quantization.h)
+
+InferResult infer_qreduce(const OpArgs& args) {
+  InferResult types = infer_reduce<kIntegers>(args);
+  if (!types) return types;
+  if (Status s = check_integers(args.in(0), "the input"); !s) return std::move(s).diagnostic();
+  Result<TensorType> type = quantized_result(args.attrs, std::move((*types)[0].shape));
+  if (!type) return std::move(type).diagnostic();
+  return std::vector<TensorType>{*std::move(type)};
+}
+
+QReduce qreduce_descriptor(const OpArgs& args) {
+  Reduce r = reduce_descriptor(args);
+  QReduce d{r.kept_rank, r.kept, r.kept_strides, r.reduced_rank, r.reduced, r.reduced_strides, 0, 0, 0, 0, 0};
+  describe_result(d, args);
+  d.x_zero_point = static_cast<int32_t>(args.attrs.i("x_zero_point"));
+  auto count = static_cast<float>(args.in(0).elements() / std::max<int64_t>(args.outputs[0]->elements(), 1));
+  d.multiplier = static_cast<float>(args.attrs.f("x_scale", 1)) / (args.outputs[0]->quant->scale[0] * count);
+  return d;
+}
+
+EvalResult eval_qreduce(const OpArgs& args) {
+  Tensor y(*args.outputs[0]);
+  with_grid_type(args.in(0).dtype, [&]<class X>() {
+    with_grid_type(y.type.dtype, [&]<class Y>() { nn::ref::qreduce_sum(qreduce_descriptor(args), args.constant(0)->as<X>().data(), y.as<Y>().data()); });
+  });
+  return std::vector<Tensor>{std::move(y)};
+}
+
+Status lower_qreduce(const Graph& graph, const Node& node, Lowering& lowering) {
+  KernelCall call;
+  call.family = "qreduce_sum";
+  call.descriptor = qreduce_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.inputs = {lowering.tensor(node.inputs[0])};
+  call.outputs = {lowering.tensor(node.outputs[0])};
+  lowering.call(node, std::move(call), "reduce_mean");
+  return Done{};
 }
 
 // ---- import
@@ -203,6 +244,14 @@ const OpDef global_average_pool = {
     .summary = "mean over the spatial dimensions", .onnx = {.type = "GlobalAveragePool", .attrs = {}, .max_inputs = 1}, .import = import_global_pool};
 const OpDef global_max_pool = {
     .summary = "maximum over the spatial dimensions", .onnx = {.type = "GlobalMaxPool", .attrs = {}, .max_inputs = 1}, .import = import_global_pool};
+const OpDef qreduce_mean = {
+    .name = "qreduce_mean",
+    .summary = "mean of integers over axes",
+    .infer = infer_qreduce,
+    .eval = eval_qreduce,
+    .lower = lower_qreduce,
+    .permute = permute_reduce,
+};
 }  // namespace ops
 
 }  // namespace kiln

@@ -37,7 +37,8 @@ InferResult infer_resize(const OpArgs& args, size_t stride) {
     }
     y.shape[1 + k] = args.in(at).elements();
   }
-  if (y.quant && y.quant->scale.size() > 1) return unsupported(fmt::format("{} is quantized per index of axis {}.", to_string(y), y.quant->axis));
+  if (y.quant && (stride == 2 || y.quant->per_axis()))
+    if (Status s = lose_grid(y, fmt::format("{} is quantized in a way that sampling does not keep.", to_string(y))); !s) return std::move(s).diagnostic();
   return std::vector<TensorType>{std::move(y)};
 }
 

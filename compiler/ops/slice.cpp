@@ -14,7 +14,7 @@ InferResult infer_slice(const OpArgs& args) {
   if (starts.size() != x.shape.size() || sizes.size() != x.shape.size() || steps.size() != x.shape.size())
     return bad_node(fmt::format("a slice of {} needs {} starts, sizes and steps, there are {}, {} and {}.", to_string(x), x.rank(),
                                 starts.size(), sizes.size(), steps.size()));
-  bool cuts_quantized_axis = false;
+  TensorType y{x.dtype, sizes, x.quant};
   for (size_t i = 0; i < starts.size(); ++i) {
     int64_t dim = x.shape[i];
     bool sane = sizes[i] >= 0 && sizes[i] <= dim && steps[i] != 0 && steps[i] >= -dim - 1 && steps[i] <= dim + 1;
@@ -22,11 +22,11 @@ InferResult infer_slice(const OpArgs& args) {
     int64_t last = sane && starts_inside ? starts[i] + (sizes[i] - 1) * steps[i] : 0;
     if (!sane || (sizes[i] > 0 && !(starts_inside && last >= 0 && last < dim)))
       return bad_node(fmt::format("start {}, size {} and step {} leave dimension {} of {}.", starts[i], sizes[i], steps[i], i, to_string(x)));
-    cuts_quantized_axis = cuts_quantized_axis || (x.quant && x.quant->scale.size() > 1 && x.quant->axis == static_cast<int64_t>(i) &&
-                                                  (sizes[i] != dim || steps[i] != 1));
+    if (is_quantized_along(y, static_cast<int64_t>(i)) && (sizes[i] != dim || steps[i] != 1))
+      if (Status s = lose_grid(y, fmt::format("{} is quantized per index of axis {}, which is cut.", to_string(x), i)); !s)
+        return std::move(s).diagnostic();
   }
-  if (cuts_quantized_axis) return unsupported(fmt::format("{} is quantized per index of axis {}, which is cut.", to_string(x), x.quant->axis));
-  return std::vector<TensorType>{{x.dtype, std::move(sizes), x.quant}};
+  return std::vector<TensorType>{std::move(y)};
 }
 
 StridedCopy slice_copy(const TensorType& x, const Attrs& attrs) {

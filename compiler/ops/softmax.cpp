@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Softmax and LogSoftmax along one axis (attribute "axis", not negative in core form).
-#include "compiler/ops/op_util.h"
+#include "compiler/ops/quantization.h"
 #include "nn/math_f64.h"
+#include "nn/ref/qsoftmax.h"
 #include "nn/ref/softmax.h"
 
 namespace kiln {
@@ -48,6 +49,57 @@ bool permute_softmax(const OpArgs& args, std::span<const int64_t> perm, Attrs& a
   return true;
 }
 
+// ---- qsoftmax: attributes axis, x_scale, and the result's grid (quantization.h); x is of 8 bits
+
+InferResult infer_qsoftmax(const OpArgs& args) {
+  if (!args.has(0)) return bad_node("the input is missing.");
+  if (element_bytes(args.in(0).dtype) != 1 || !is_integer(args.in(0).dtype))
+    return bad_node(fmt::format("the input is {}, it must be of 8-bit integers.", to_string(args.in(0))));
+  int64_t axis = args.attrs.i("axis", -1);
+  if (axis < 0 || axis >= args.in(0).rank()) return bad_node(fmt::format("axis {} is outside {}.", axis, to_string(args.in(0))));
+  Result<TensorType> type = quantized_result(args.attrs, args.in(0).shape);
+  if (!type) return std::move(type).diagnostic();
+  return std::vector<TensorType>{*std::move(type)};
+}
+
+QSoftmax qsoftmax_descriptor(const OpArgs& args) {
+  Softmax s = softmax_descriptor(args);
+  QSoftmax d{s.outer, s.axis_dim, s.inner, 0, 0, 0, 0};
+  describe_result(d, args);
+  d.y_scale = args.outputs[0]->quant->scale[0];
+  return d;
+}
+
+/// exp(-k * x_scale) for the distance k from the largest element.
+Tensor exponentials(const Attrs& attrs) {
+  Tensor table(TensorType{DType::f32, {256}, {}});
+  auto scale = static_cast<float>(attrs.f("x_scale", 1));
+  for (size_t k = 0; k < 256; ++k) table.as<float>()[k] = nn::exp(-static_cast<float>(k) * scale);
+  return table;
+}
+
+EvalResult eval_qsoftmax(const OpArgs& args) {
+  Tensor y(*args.outputs[0]);
+  const Tensor table = exponentials(args.attrs);
+  auto run = [&]<class X>(const X* x) {
+    with_grid_type(y.type.dtype, [&]<class Y>() { nn::ref::qsoftmax(qsoftmax_descriptor(args), x, table.as<float>().data(), y.as<Y>().data()); });
+  };
+  if (is_signed_integer(args.in(0).dtype)) run(args.constant(0)->as<int8_t>().data());
+  else run(args.constant(0)->as<uint8_t>().data());
+  return std::vector<Tensor>{std::move(y)};
+}
+
+Status lower_qsoftmax(const Graph& graph, const Node& node, Lowering& lowering) {
+  KernelCall call;
+  call.family = "qsoftmax";
+  call.descriptor = qsoftmax_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.inputs = {lowering.tensor(node.inputs[0]), lowering.constant(exponentials(node.attrs), graph.value(node.outputs[0]).name + "_exp")};
+  call.outputs = {lowering.tensor(node.outputs[0])};
+  if (element_bytes(graph.type(node.outputs[0]).dtype) == 1) call.in_place = {0};
+  lowering.call(node, std::move(call), "softmax");
+  return Done{};
+}
+
 /// Up to opset 12 all dimensions from the axis on (default 1) count as one; from 13 on the axis (default -1) is alone.
 ImportResult import_softmax(const OnnxNode& node, GraphBuilder& b) {
   const Shape x = b.shape(node.inputs[0]);
@@ -86,6 +138,14 @@ constexpr OpDef softmax_op(std::string_view name, std::string_view onnx_type, st
 
 namespace ops {
 const OpDef softmax = softmax_op("softmax", "Softmax", "exp(x) / sum of exp(x) along an axis");
+const OpDef qsoftmax = {
+    .name = "qsoftmax",
+    .summary = "softmax of integers along an axis",
+    .infer = infer_qsoftmax,
+    .eval = eval_qsoftmax,
+    .lower = lower_qsoftmax,
+    .permute = permute_softmax,
+};
 const OpDef log_softmax = softmax_op("log_softmax", "LogSoftmax", "logarithm of softmax along an axis");
 }  // namespace ops
 

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What float and integer convolutions share: their geometry. x [N,H,W,C], w [O,kh,kw,C/groups], an optional bias [O].
+#pragma once
+
+#include "compiler/ops/spatial.h"
+
+namespace kiln {
+
+/// The shape of the result. Errors: bad_node when operands or attributes do not fit.
+Result<Shape> conv2d_shape(const OpArgs& args);
+/// Of a node that conv2d_shape has accepted; so are the arguments of what follows.
+Window conv2d_window(const OpArgs& args);
+
+/// The kernel family that computes it. Windows that are consecutive runs of x (single pixels, or whole images) are dense layers;
+/// depthwise needs constant weights, which its kernels read in another order.
+enum class ConvKind { pointwise, dense, depthwise, general };
+ConvKind conv2d_kind(const OpArgs& args);
+
+/// Weights [C][kh][kw] as [kh][kw][C].
+Tensor channels_innermost(const Tensor& w);
+int64_t macs_conv2d(const OpArgs& args);
+
+/// Geometry into a Conv2d or QConv2d descriptor; args.outputs must be there.
+template <class D>
+void describe_conv2d(D& d, const OpArgs& args) {
+  describe_window(d, conv2d_window(args), args.in(0).shape, args.outputs[0]->shape);
+  d.in_c = static_cast<int32_t>(args.in(0).shape[3]);
+  d.out_c = static_cast<int32_t>(args.in(1).shape[0]);
+  d.groups = static_cast<int32_t>(args.attrs.i("groups", 1));
+}
+
+}  // namespace kiln

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Elementwise operators on quantized tensors.
+// qbinary: y = quantize(f(a, b)) of the real numbers that a and b stand for; f is attribute "functor", the operands' grids are
+// a_scale, a_zero_point, b_scale and b_zero_point.
+// lookup: y = table[x] for 8-bit x: any function of one operand.
+#include <algorithm>
+
+#include "compiler/ops/elementwise.h"
+#include "compiler/ops/qlayer.h"
+#include "nn/ref/qelementwise.h"
+
+namespace kiln {
+namespace {
+
+/// Calls `f.template operator()<F>()` with the functor of that name; false when qbinary does not have it.
+template <class Body>
+bool with_functor(std::string_view name, Body&& f) {
+  if (name == "add") f.template operator()<nn::fn::add>();
+  else if (name == "sub") f.template operator()<nn::fn::sub>();
+  else if (name == "mul") f.template operator()<nn::fn::mul>();
+  else if (name == "div") f.template operator()<nn::fn::div>();
+  else if (name == "max") f.template operator()<nn::fn::max>();
+  else if (name == "min") f.template operator()<nn::fn::min>();
+  else if (name == "prelu") f.template operator()<nn::fn::prelu>();
+  else return false;
+  return true;
+}
+
+InferResult infer_qbinary(const OpArgs& args) {
+  if (Status s = check_operands(args, 2); !s) return std::move(s).diagnostic();
+  for (size_t i = 0; i < 2; ++i)
+    if (Status s = check_integers(args.in(i), i == 0 ? "the first operand" : "the second operand"); !s) return std::move(s).diagnostic();
+  if (!with_functor(args.attrs.s("functor"), []<class F>() {})) return bad_node(fmt::format("qbinary has no functor '{}'.", args.attrs.s("functor")));
+  std::optional<Shape> shape = broadcast(args.in(0).shape, args.in(1).shape);
+  if (!shape)
+    return bad_node(fmt::format("shapes {} and {} do not broadcast.", to_string(args.in(0)), to_string(args.in(1))));
+  Result<TensorType> type = quantized_result(args.attrs, *std::move(shape));
+  if (!type) return std::move(type).diagnostic();
+  return std::vector<TensorType>{*std::move(type)};
+}
+
+QBinary qbinary_descriptor(const OpArgs& args) {
+  Binary b = binary_descriptor(args.in(0).shape, args.in(1).shape, args.outputs[0]->shape, {});
+  QBinary d;
+  d.rank = b.rank;
+  d.dims = b.dims;
+  d.a_strides = b.a_strides;
+  d.b_strides = b.b_strides;
+  d.a_scale = static_cast<float>(args.attrs.f("a_scale", 1));
+  d.b_scale = static_cast<float>(args.attrs.f("b_scale", 1));
+  d.a_zero_point = static_cast<int32_t>(args.attrs.i("a_zero_point"));
+  d.b_zero_point = static_cast<int32_t>(args.attrs.i("b_zero_point"));
+  d.y_scale = args.outputs[0]->quant->scale[0];
+  describe_result(d, args);
+  return d;
+}
+
+EvalResult eval_qbinary(const OpArgs& args) {
+  const Tensor a = as_int32(*args.constant(0)), b = as_int32(*args.constant(1));
+  return std::vector<Tensor>{compute_result(*args.outputs[0], [&](auto* y) {
+    with_functor(args.attrs.s("functor"), [&]<class F>() {
+      nn::ref::qbinary<F, nn::fn::none>(qbinary_descriptor(args), a.as<int32_t>().data(), b.as<int32_t>().data(), y);
+    });
+  })};
+}
+
+Status lower_qbinary(const Graph& graph, const Node& node, Lowering& lowering) {
+  KernelCall call;
+  call.family = "qbinary";
+  call.functors = {node.attrs.s("functor"), "none"};
+  call.descriptor = qbinary_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.inputs = {lowering.tensor(node.inputs[0]), lowering.tensor(node.inputs[1])};
+  call.outputs = {lowering.tensor(node.outputs[0])};
+  const TensorType& y = graph.type(node.outputs[0]);
+  for (size_t i = 0; i < 2; ++i) {
+    const TensorType& x = graph.type(node.inputs[i]);
+    if (x.shape == y.shape && element_bytes(x.dtype) == element_bytes(y.dtype) && !graph.constant(node.inputs[i])) call.in_place.push_back(i);
+  }
+  bool clamps = node.attrs.has("low") || node.attrs.has("high");
+  lowering.call(node, std::move(call), node.attrs.s("functor") + (clamps ? "+clamp" : ""));
+  return Done{};
+}
+
+// ---- lookup
+
+InferResult infer_lookup(const OpArgs& args) {
+  if (Status s = check_operands(args, 2); !s) return std::move(s).diagnostic();
+  const TensorType &x = args.in(0), &table = args.in(1);
+  if (element_bytes(x.dtype) != 1 || !is_integer(x.dtype)) return bad_node(fmt::format("the input is {}, it must be of 8-bit integers.", to_string(x)));
+  if (table.shape != Shape{256} || !args.constant(1)) return bad_node(fmt::format("the table is {}, it must be a constant of 256 elements.", to_string(table)));
+  return std::vector<TensorType>{{table.dtype, x.shape, table.quant}};
+}
+
+Lookup lookup_descriptor(const OpArgs& args) { return {static_cast<int32_t>(args.in(0).elements())}; }
+
+EvalResult eval_lookup(const OpArgs& args) {
+  Tensor y(*args.outputs[0]);
+  with_storage_type(y.type.dtype, [&]<class Y>() {
+    nn::ref::lookup(lookup_descriptor(args), reinterpret_cast<const uint8_t*>(args.constant(0)->bytes().data()), args.constant(1)->as<Y>().data(),
+                    y.as<Y>().data());
+  });
+  return std::vector<Tensor>{std::move(y)};
+}
+
+Status lower_lookup(const Graph& graph, const Node& node, Lowering& lowering) {
+  KernelCall call;
+  call.family = "lookup";
+  call.descriptor = lookup_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.inputs = {lowering.tensor(node.inputs[0]), lowering.tensor(node.inputs[1])};
+  call.outputs = {lowering.tensor(node.outputs[0])};
+  if (element_bytes(graph.type(node.outputs[0]).dtype) == 1) call.in_place = {0};
+  lowering.call(node, std::move(call));
+  return Done{};
+}
+
+/// The table has one dimension and the input is permuted; of one dimension there is no other order.
+bool permute_lookup(const OpArgs&, std::span<const int64_t>, Attrs&) { return true; }
+
+}  // namespace
+
+namespace ops {
+const OpDef qbinary = {
+    .name = "qbinary",
+    .summary = "a function of two quantized operands, broadcasting",
+    .traits = kElementwise,
+    .infer = infer_qbinary,
+    .eval = eval_qbinary,
+    .lower = lower_qbinary,
+};
+const OpDef lookup = {
+    .name = "lookup",
+    .summary = "a function of 8-bit integers as a table",
+    .infer = infer_lookup,
+    .eval = eval_lookup,
+    .lower = lower_lookup,
+    .permute = permute_lookup,
+};
+}  // namespace ops
+
+}  // namespace kiln

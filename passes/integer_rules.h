@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules of integer-layers. Each looks at one node and says whether it has changed the graph; new nodes stand before the node.
+#pragma once
+
+#include "passes/integer_util.h"
+
+namespace kiln {
+
+// integer_moves.cpp
+Result<bool> sink_dequantize(Graph& graph, NodeId moving);
+Result<bool> lift_quantize(Graph& graph, NodeId quantize);
+Result<bool> cancel_conversions(Graph& graph, NodeId quantize);
+
+// integer_tables.cpp
+Result<bool> tabulate(Graph& graph, NodeId quantize);
+/// A table that only clamps becomes the bounds of the integer operator before it.
+Result<bool> fuse_clamp(Graph& graph, NodeId lookup);
+
+// integer_operators.cpp
+Result<bool> integer_layer(Graph& graph, NodeId layer);
+Result<bool> integer_binary(Graph& graph, NodeId binary);
+Result<bool> integer_reduction(Graph& graph, NodeId pool_mean_or_softmax);
+
+}  // namespace kiln
