@@ -37,17 +37,16 @@ Result<bool> apply_all(Graph& graph, PassContext& context, std::initializer_list
 /// follow from theirs are inferred again.
 Status name_input_grids(Graph& graph) {
   bool named = false;
-  for (ValueId input : graph.inputs) {
-    if (!is_grid_type(graph.type(input).dtype) || graph.type(input).quant) continue;
-    for (NodeId user : graph.value(input).users) {
-      const Node& node = graph.node(user);
-      if (node.op != &ops::dequantize) continue;
-      TensorType type = graph.type(input);
-      type.quant = graph.type(node.outputs[0]).quant;
-      graph.set_type(input, std::move(type));
-      named = true;
-      break;
-    }
+  for (NodeId id : graph.order()) {
+    const Node& node = graph.node(id);
+    if (node.op != &ops::dequantize || node.attrs.has("axis")) continue;
+    ValueId x = node.inputs[0];
+    for (const Node* mover = graph.producer(x); mover && mover->op->is(kMovesData); mover = graph.producer(x)) x = mover->inputs[0];
+    if (!graph.is_input(x) || graph.type(x).quant) continue;
+    TensorType type = graph.type(x);
+    type.quant = graph.type(node.outputs[0]).quant;
+    graph.set_type(x, std::move(type));
+    named = true;
   }
   if (!named) return Done{};
   for (NodeId id : graph.order()) {

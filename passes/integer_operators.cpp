@@ -93,7 +93,8 @@ Result<bool> replace_layer(Graph& graph, NodeId id, const OpDef& op, std::vector
   if (result) {
     origin.insert(origin.end(), result->origin.begin(), result->origin.end());
     at = result->quantize;
-    for (const auto& [name, value] : result_attrs(*result).all()) attrs.set(name, value);
+    const Attrs grid = result_attrs(*result);
+    for (const auto& [name, value] : grid.all()) attrs.set(name, value);
   }
   GraphBuilder b(graph, std::move(origin), at);
   b.set_name(graph.value(graph.node(at).outputs[0]).name);

@@ -129,7 +129,9 @@ struct OnnxGrid {
 Result<OnnxGrid> onnx_grid(const OnnxNode& node, GraphBuilder& b, DType dtype) {
   OnnxGrid grid{node.inputs[1], node.has(2) ? node.inputs[2] : kNoValue, dtype, 0, node.attrs.i("block_size")};
   const TensorType x = b.type(node.inputs[0]), scale = b.type(grid.scale);
-  if (grid.zero_point != kNoValue && (b.type(grid.zero_point).dtype != dtype || b.shape(grid.zero_point) != scale.shape))
+  bool fits = grid.zero_point == kNoValue || (b.type(grid.zero_point).dtype == dtype &&
+                                              (b.shape(grid.zero_point) == scale.shape || (b.type(grid.zero_point).elements() == 1 && scale.elements() == 1)));
+  if (!fits)
     return bad_node(fmt::format("the zero point is {}, the scale {} of {} elements needs one of its shape.", to_string(b.type(grid.zero_point)),
                                 to_string(scale), dtype_name(dtype)));
   if (scale.elements() == 1 && grid.block_size == 0) return grid;
