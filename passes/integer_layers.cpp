@@ -35,11 +35,11 @@ Result<bool> apply_all(Graph& graph, PassContext& context, std::initializer_list
 
 /// Inputs of the model that hold integers take the grid on which the model reads them, for the bundle's interface. Types that
 /// follow from theirs are inferred again.
-Status name_input_grids(Graph& graph) {
+Result<bool> name_input_grids(Graph& graph) {
   bool named = false;
   for (NodeId id : graph.order()) {
     const Node& node = graph.node(id);
-    if (node.op != &ops::dequantize || node.attrs.has("axis")) continue;
+    if (node.op != &ops::dequantize || node.attrs.has("quant_axis")) continue;
     ValueId x = node.inputs[0];
     for (const Node* mover = graph.producer(x); mover && mover->op->is(kMovesData); mover = graph.producer(x)) x = mover->inputs[0];
     if (!graph.is_input(x) || graph.type(x).quant) continue;
@@ -48,13 +48,13 @@ Status name_input_grids(Graph& graph) {
     graph.set_type(x, std::move(type));
     named = true;
   }
-  if (!named) return Done{};
+  if (!named) return false;
   for (NodeId id : graph.order()) {
     Result<std::vector<TensorType>> types = graph.node(id).op->infer(graph.args(id));
     if (!types) return std::move(types).diagnostic();
     for (size_t i = 0; i < types->size(); ++i) graph.set_type(graph.node(id).outputs[i], std::move((*types)[i]));
   }
-  return Done{};
+  return true;
 }
 
 bool has_conversions(const Graph& graph) {
@@ -77,9 +77,11 @@ bool has_integer_form(const Graph& graph, const Node& node) {
 
 Result<bool> integer_layers(Graph& graph, PassContext& context) {
   if (!has_conversions(graph)) return false;
-  if (Status s = name_input_grids(graph); !s) return std::move(s).diagnostic();
-  if (Result<bool> merged = common_subexpressions(graph, context); !merged) return merged;
-  bool changed = false;
+  Result<bool> named = name_input_grids(graph);
+  if (!named) return named;
+  Result<bool> merged = common_subexpressions(graph, context);
+  if (!merged) return merged;
+  bool changed = *named || *merged;
   for (bool again = true; again; changed = changed || again) {
     Result<bool> moved = apply_all(graph, context, {sink_dequantize, cancel_conversions, lift_quantize, tabulate});
     if (!moved) return moved;
@@ -110,7 +112,7 @@ Result<bool> integer_boundary(Graph& graph, PassContext& context) {
   }
   for (size_t i = 0; i < graph.outputs().size(); ++i) {
     const Node* producer = graph.producer(graph.outputs()[i]);
-    if (!producer || producer->op != &ops::dequantize || producer->attrs.has("axis")) continue;
+    if (!producer || producer->op != &ops::dequantize || producer->attrs.has("quant_axis")) continue;
     graph.set_output(i, producer->inputs[0]);
     changed = true;
   }

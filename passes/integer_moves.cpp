@@ -94,7 +94,7 @@ Result<bool> sink_dequantize(Graph& graph, NodeId id) {
 
 Result<bool> lift_quantize(Graph& graph, NodeId id) {
   const Node quantize = graph.node(id);
-  if (quantize.op != &ops::quantize || quantize.attrs.has("axis")) return false;
+  if (quantize.op != &ops::quantize || quantize.attrs.has("quant_axis")) return false;
   NodeId above = graph.value(quantize.inputs[0]).producer;
   if (above == kNoNode || graph.only_user(quantize.inputs[0]) != id) return false;
   const Node node = graph.node(above);
@@ -126,8 +126,7 @@ Result<bool> cancel_conversions(Graph& graph, NodeId id) {
   ValueId x = dequantize->inputs[0];
   for (float scale : graph.type(quantize.inputs[0]).quant->scale)
     if (scale < std::numeric_limits<float>::min()) return false;  // products with the least numbers are not exact
-  graph.replace_uses(quantize.outputs[0], x);
-  graph.erase(id);
+  replace_node(graph, id, x);
   return true;
 }
 

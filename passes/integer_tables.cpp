@@ -87,7 +87,7 @@ Result<Tensor> table_of(const Graph& graph, const Cone& cone, const Node& quanti
 
 Result<bool> tabulate(Graph& graph, NodeId id) {
   const Node quantize = graph.node(id);
-  if (quantize.op != &ops::quantize || quantize.attrs.has("axis")) return false;
+  if (quantize.op != &ops::quantize || quantize.attrs.has("quant_axis")) return false;
   std::optional<Cone> cone = cone_of(graph, quantize.inputs[0]);
   if (!cone) return false;
   Result<Tensor> table = table_of(graph, *cone, quantize);

@@ -26,7 +26,7 @@ Attrs quant_attrs(const Quant& quant) {
   attrs.set("dtype", std::string(dtype_name(quant.dtype)));
   attrs.set("scale", std::vector<double>(quant.scale.begin(), quant.scale.end()));
   attrs.set("zero_point", std::vector<int64_t>(quant.zero_point.begin(), quant.zero_point.end()));
-  if (quant.per_axis()) attrs.set("axis", quant.axis);
+  if (quant.per_axis()) attrs.set("quant_axis", quant.axis);
   return attrs;
 }
 
@@ -43,7 +43,7 @@ Result<Quant> quant_of(const Attrs& attrs, const Shape& shape) {
       return bad_node(fmt::format("zero point {} is no {}, which has {} to {}.", zero, dtype_name(*dtype), range.low, range.high));
     quant.zero_point.push_back(static_cast<int32_t>(zero));
   }
-  quant.axis = attrs.i("axis");
+  quant.axis = attrs.i("quant_axis");
   if (quant.scale.empty() || quant.scale.size() != quant.zero_point.size())
     return bad_node(fmt::format("{} scales and {} zero points.", quant.scale.size(), quant.zero_point.size()));
   for (float scale : quant.scale)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What operators on quantized tensors share: attributes that say a grid, and the numbers of requantization.
 //
-// An operator that makes a quantized tensor has attributes "dtype", "scale", "zero_point" and, for a grid per index, "axis"
+// An operator that makes a quantized tensor has attributes "dtype", "scale", "zero_point" and, for a grid per index, "quant_axis"
 // (Quant as attributes). An operator that computes with integers has its operands' zero points as attributes too, so that its
 // node says all of its arithmetic; the quantization in the operands' types is only handed on and shown.
 #pragma once

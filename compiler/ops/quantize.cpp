@@ -86,7 +86,7 @@ Status lower_conversion(const Graph& graph, const Node& node, Lowering& lowering
 }
 
 bool permute_conversion(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) {
-  if (attrs.has("axis")) permute_axis(attrs, "axis", perm);
+  if (attrs.has("quant_axis")) permute_axis(attrs, "quant_axis", perm);
   return true;
 }
 
@@ -193,7 +193,8 @@ Result<ValueId> spread_scale(GraphBuilder& b, const OnnxGrid& grid, const Shape&
 
 /// round(x / scale) + zero point, within the range of the type.
 Result<ValueId> spelled_quantize(GraphBuilder& b, ValueId x, const OnnxGrid& grid) {
-  Result<ValueId> scale = spread_scale(b, grid, b.shape(x)), zero = spread_zero_point(b, grid, b.shape(x));
+  const Shape shape = b.shape(x);  // a copy: the builder adds values
+  Result<ValueId> scale = spread_scale(b, grid, shape), zero = spread_zero_point(b, grid, shape);
   if (!scale) return scale;
   if (!zero) return zero;
   Result<ValueId> y = b.add(ops::div, {x, *scale});
@@ -206,7 +207,8 @@ Result<ValueId> spelled_quantize(GraphBuilder& b, ValueId x, const OnnxGrid& gri
 
 /// (x - zero point) * scale.
 Result<ValueId> spelled_dequantize(GraphBuilder& b, ValueId x, const OnnxGrid& grid) {
-  Result<ValueId> scale = spread_scale(b, grid, b.shape(x)), zero = spread_zero_point(b, grid, b.shape(x));
+  const Shape shape = b.shape(x);  // a copy: the builder adds values
+  Result<ValueId> scale = spread_scale(b, grid, shape), zero = spread_zero_point(b, grid, shape);
   if (!scale) return scale;
   if (!zero) return zero;
   Result<ValueId> y = cast(b, x, DType::f32);
