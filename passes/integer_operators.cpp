@@ -54,6 +54,7 @@ std::optional<Weights> weights_of(const Graph& graph, ValueId w) {
 struct Requantization {
   std::optional<Tensor> bias;
   std::vector<double> multiplier;
+  bool exact = true;  ///< the bias is a whole number of units
 };
 
 /// Channels whose weights are all zero can have scales that their bias does not fit; their sum is the bias alone, so any unit serves.
@@ -76,6 +77,7 @@ std::optional<Requantization> requantization(const Weights& w, float x_scale, fl
     if (r.bias) {
       double q = b == 0 ? 0 : std::nearbyint(b / static_cast<double>(unit));
       if (!(std::abs(q) <= 2147483647.0)) return std::nullopt;
+      r.exact = r.exact && std::abs(b / static_cast<double>(unit) - q) < 1e-2;
       r.bias->as<int32_t>()[o] = static_cast<int32_t>(q);
     }
     if (o < entries) r.multiplier.push_back(static_cast<double>(unit / y_scale));
@@ -129,11 +131,19 @@ Result<bool> integer_layer(Graph& graph, NodeId id) {
   const Tensor* bias = has_bias ? graph.constant(node.inputs[2]) : nullptr;
   if (!w || (has_bias && !bias)) return false;
   std::optional<Requantization> r = requantization(*w, x->scale[0], y_scale, bias);
+  if (r && !result && !r->exact) r->bias.reset();  // added as floats below
   if (!r || !folded_bias(w->integers, r->bias ? &*r->bias : nullptr, x->zero_point[0], w->zero_point)) return false;
   attrs.set("multiplier", r->multiplier);
   if (w->zero_point != 0) attrs.set("w_zero_point", w->zero_point);
   std::vector<ValueId> inputs = {stored(b, node.inputs[0]), b.add_constant(std::move(w->integers), graph.value(node.inputs[1]).name)};
   if (r->bias) inputs.push_back(b.add_constant(*std::move(r->bias), graph.value(node.inputs[2]).name));
+  if (has_bias && !r->bias) {
+    Result<ValueId> sums = b.add(node.op == &ops::conv2d ? ops::qconv2d : ops::qdense, std::move(inputs), std::move(attrs));
+    Result<ValueId> y = sums ? b.add(ops::add, {*sums, node.inputs[2]}) : std::move(sums);
+    if (!y) return std::move(y).diagnostic();
+    replace_node(graph, id, *y);
+    return true;
+  }
   return replace_layer(graph, id, node.op == &ops::conv2d ? ops::qconv2d : ops::qdense, std::move(inputs), std::move(attrs), result);
 }
 
