@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "compiler/ir/random_tensor.h"
+#include "compiler/ops/quantization.h"
 
 namespace kiln {
 namespace fs = std::filesystem;
@@ -27,8 +28,11 @@ std::string describe(const Program& program, const std::vector<IoTensor>& list) 
   return text;
 }
 
-Status check_type(const Program& program, const IoTensor& io, const Tensor& tensor) {
+/// Makes `tensor` one of the input's type, where floats for integers on a grid are quantized.
+Status fit_type(const Program& program, const IoTensor& io, Tensor& tensor) {
   const TensorType& wanted = type_of(program, io);
+  bool on_grid = is_integer(wanted.dtype) && wanted.quant && !wanted.quant->per_axis();
+  if (on_grid && tensor.type.dtype == DType::f32) tensor = quantized_tensor(tensor, *wanted.quant);
   if (tensor.type.dtype == wanted.dtype && tensor.type.shape == wanted.shape) return Done{};
   std::string hint =
       tensor.type.dtype != wanted.dtype ? "convert the data." : "reshape the data, or give the model's shape by --input-shape or --dim.";
@@ -44,7 +48,7 @@ Result<std::vector<Tensor>> in_order(std::vector<std::optional<Tensor>> found, c
       missing.push_back(program.inputs[i]);
       continue;
     }
-    if (Status s = check_type(program, program.inputs[i], *found[i]); !s) return std::move(s).diagnostic();
+    if (Status s = fit_type(program, program.inputs[i], *found[i]); !s) return std::move(s).diagnostic();
     tensors.push_back(*std::move(found[i]));
   }
   if (!missing.empty())
@@ -159,7 +163,7 @@ Result<std::vector<Tensor>> load_named_inputs(const std::vector<std::string>& as
                    fmt::format("its inputs are {}; write NAME=FILE.", describe(program, program.inputs)));
     Result<Tensor> tensor = load_tensor(file);
     if (!tensor) return std::move(tensor).diagnostic();
-    if (Status s = check_type(program, program.inputs[*input], *tensor); !s) return std::move(s).diagnostic().in_file(file);
+    if (Status s = fit_type(program, program.inputs[*input], *tensor); !s) return std::move(s).diagnostic().in_file(file);
     found[*input] = *std::move(tensor);
   }
   return in_order(std::move(found), program);

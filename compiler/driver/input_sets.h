@@ -19,6 +19,7 @@ struct InputSet {
 
 /// The sets of `path`: a folder in the layout of the ONNX backend tests; a folder with one .npy per input, named as the input; a
 /// .npz with one array per input; a .npy or .pb for a model with one input.
+/// Floats for an input that holds integers on a grid (--io-dtype int8) are quantized.
 /// Errors: cannot_read; bad_input_data, with both types where they differ, or naming all inputs that are missing.
 Result<std::vector<InputSet>> load_input_sets(const std::filesystem::path& path, const Program& program);
 

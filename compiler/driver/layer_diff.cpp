@@ -79,6 +79,8 @@ std::vector<LayerDiff> compare_layers(const Program& program, const std::vector<
       double size = largest(expected);
       scaled.absolute *= std::max(1.0, size);
       scaled.steps = std::max<uint64_t>(tensor.type.quant ? 1 : 0, static_cast<uint64_t>(rule.relative * size));
+      bool float_grid = tensor.type.quant && is_float(tensor.type.dtype) && !tensor.type.quant->per_axis();
+      if (float_grid) scaled.absolute = std::max(scaled.absolute, 1.001 * static_cast<double>(tensor.type.quant->scale[0]));
       layer.onnx_tensor = tensor.onnx->name;
       layer.comparison = compare(step_results[i], expected, scaled);
     }

@@ -101,6 +101,11 @@ void add_model_options(CLI::App& app, CommonOptions& options) {
 }
 
 void add_target_options(CLI::App& app, CommonOptions& options) {
+  app.add_option_function<std::string>(
+         "--io-dtype", [&options](const std::string& dtype) { options.integer_io = dtype == "int8"; },
+         "Type of quantized inputs and outputs: model (as the model has them), or int8 (the integers, without conversion)")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"model", "int8"}));
   app.add_option("--target", options.target, "What the code is for; `kiln targets` lists them")->capture_default_str()->type_name("NAME");
   app.add_option("--cpu,--march", options.cpu, "CPU or ISA string of the target; host: native, x86-64-v3, ...")->type_name("CPU");
   app.add_option_function<std::string>(

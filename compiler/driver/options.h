@@ -20,6 +20,7 @@ namespace kiln {
 struct CommonOptions {
   std::filesystem::path model;
   ImportOptions import;
+  bool integer_io = false;  ///< --io-dtype int8: quantized inputs and outputs are handed over as integers
   std::string name;  ///< --name: prefix of the API; empty: made from the file name
   std::string target = "host";
   std::string cpu;                   ///< --cpu or --march; empty: the target's default

@@ -7,10 +7,12 @@
 
 #include "compiler/ir/dot.h"
 #include "compiler/ir/random_tensor.h"
+#include "compiler/ir/verify.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/program/lowering.h"
 #include "compiler/support/files.h"
 #include "passes/graph_passes.h"
+#include "passes/integer_layers.h"
 #include "passes/lower.h"
 #include "passes/plan_memory.h"
 #include "passes/schedule.h"
@@ -44,6 +46,14 @@ bool disabled(const CommonOptions& options, std::string_view pass) {
 Status optimize(Graph& graph, const CommonOptions& options, PassContext& context) {
   if (Status s = check_pass_names(options.passes, graph_passes(), kProgramPasses); !s) return s;
   if (Result<bool> r = run_graph_passes(graph, context, graph_passes(), options.passes); !r) return std::move(r).diagnostic();
+  if (options.integer_io) {
+    Result<bool> stripped = integer_boundary(graph, context);
+    if (!stripped) return std::move(stripped).diagnostic();
+    if (!*stripped)
+      return error(DiagId::bad_usage, "--io-dtype int8: the model quantizes none of its inputs and dequantizes none of its outputs.",
+                   "leave the option out, or quantize the model first: kiln quantize.");
+    if (Status s = verify(graph, Stage::canonical); !s) return s;
+  }
   if (options.dot.empty()) return Done{};
   return write_file(options.dot, graph_to_dot(graph));
 }
@@ -92,12 +102,14 @@ std::optional<Compiled> compile_model(const CommonOptions& options, Diagnostics&
 }
 
 std::vector<TestVector> make_test_vectors(const Compiled& compiled, int count) {
+  // Of quantized models the integer graph is what the emitted code computes to the bit; the float form of the model rounds elsewhere.
+  const Graph& graph = is_quantized(compiled.graph) ? compiled.graph : compiled.imported;
   std::vector<TestVector> vectors;
   for (int v = 0; v < count; ++v) {
     TestVector vector;
     uint64_t seed = 1000 * static_cast<uint64_t>(v);
-    for (ValueId input : compiled.imported.inputs) vector.inputs.push_back(random_tensor(compiled.imported.type(input), ++seed));
-    Result<std::vector<Tensor>> outputs = evaluate(compiled.imported, vector.inputs);
+    for (ValueId input : graph.inputs) vector.inputs.push_back(random_tensor(graph.type(input), ++seed));
+    Result<std::vector<Tensor>> outputs = evaluate(graph, vector.inputs);
     if (!outputs) break;
     vector.outputs = *std::move(outputs);
     vectors.push_back(std::move(vector));

@@ -29,8 +29,8 @@ std::optional<Compiled> compile_model(const CommonOptions& options, Diagnostics&
 /// From the point where the Graph exists; for graphs that are not ONNX files.
 std::optional<Compiled> compile_graph(ImportedModel model, const CommonOptions& options, Diagnostics& diagnostics);
 
-/// `count` test vectors: reproducible random inputs and what the reference evaluation of the imported graph makes of them.
-/// Fewer when an operator has no reference evaluation.
+/// `count` test vectors: reproducible random inputs and what the reference evaluation makes of them: of the imported graph, or of
+/// the final one where the model is quantized. Fewer when an operator has no reference evaluation.
 std::vector<TestVector> make_test_vectors(const Compiled& compiled, int count);
 
 }  // namespace kiln

@@ -9,6 +9,7 @@
 #include "compiler/driver/cli.h"
 #include "compiler/driver/table.h"
 #include "compiler/emit/bundle_writer.h"
+#include "passes/integer_layers.h"
 
 namespace kiln {
 namespace {
@@ -27,6 +28,30 @@ std::string io_lines(const Compiled& c, const std::vector<IoTensor>& list, const
   for (const IoTensor& io : list)
     text += fmt::format("  {:<7} {}  {}  {}_{}_{}()\n", kind, comment_quoted(io.name), describe_type(c.program.tensor(io.tensor).type),
                         c.program.name, kind, io.c_name);
+  return text;
+}
+
+/// A node of a quantized graph that computes on floats.
+struct FloatNode {
+  const Node* node;
+  std::string reason;
+};
+
+std::vector<FloatNode> float_nodes(const Graph& graph) {
+  std::vector<FloatNode> list;
+  if (!is_quantized(graph)) return list;
+  for (NodeId id : graph.order())
+    if (std::string reason = float_reason(graph, id); !reason.empty()) list.push_back({&graph.node(id), std::move(reason)});
+  return list;
+}
+
+/// Of a quantized model: what stays float, and why.
+std::string float_text(const Graph& graph) {
+  if (!is_quantized(graph)) return {};
+  std::vector<FloatNode> list = float_nodes(graph);
+  if (list.empty()) return "  numbers every layer computes on integers\n";
+  std::string text = fmt::format("  numbers {} of {} operators compute on floats:\n", list.size(), graph.order().size());
+  for (const FloatNode& f : list) text += fmt::format("          {} ({}): {}\n", shortened(joined(f.node->origin), 60), f.node->op->name, f.reason);
   return text;
 }
 
@@ -60,7 +85,7 @@ std::string summary_text(const Compiled& c) {
                         : fmt::format("the tensors alive in layer {} need {}", m.live_peak_step + 1, with_commas(m.live_lower_bound_bytes));
   text += fmt::format("  RAM     {} bytes of arena; {}\n", with_commas(m.arena_bytes), gap);
   text += fmt::format("  flash   {} bytes of weights\n", with_commas(p.weights_bytes()));
-  return text + io_lines(c, p.inputs, "input") + io_lines(c, p.outputs, "output");
+  return text + io_lines(c, p.inputs, "input") + io_lines(c, p.outputs, "output") + float_text(c.graph);
 }
 
 std::string layer_table(const Compiled& c, bool color) {
@@ -80,6 +105,11 @@ std::string report_json(const Compiled& c) {
   for (const LayerRow& row : rows) {
     j["steps"][row.index]["live_bytes"] = row.live_bytes;
     j["steps"][row.index]["peak"] = row.peak;
+  }
+  if (is_quantized(c.graph)) {
+    j["float_nodes"] = nlohmann::ordered_json::array();
+    for (const FloatNode& f : float_nodes(c.graph))
+      j["float_nodes"].push_back({{"onnx_nodes", f.node->origin}, {"operator", f.node->op->name}, {"reason", f.reason}});
   }
   return j.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }

@@ -21,7 +21,7 @@ Json io_json(const BundleContext& c, const IoTensor& io, bool input) {
   j["dtype"] = dtype_name(type.dtype);
   j["shape"] = type.shape;
   j["bytes"] = type.bytes();
-  bool quantized = type.quant && type.quant->scale.size() == 1;
+  bool quantized = type.quant && !type.quant->per_axis() && is_integer(type.dtype);
   j["scale"] = quantized ? Json(type.quant->scale[0]) : Json();
   j["zero_point"] = quantized ? Json(type.quant->zero_point.empty() ? 0 : type.quant->zero_point[0]) : Json();
   return j;

@@ -32,7 +32,7 @@ std::string describe_type(const TensorType& type) {
   std::string_view name = type.dtype == DType::boolean || type.dtype == DType::f16 || type.dtype == DType::bf16 ? dtype_name(type.dtype)
                                                                                                                   : dtype_c_name(type.dtype);
   std::string text = fmt::format("{} {}", name, to_string(std::span<const int64_t>(type.shape)));
-  if (type.quant && type.quant->scale.size() == 1)
+  if (type.quant && !type.quant->per_axis() && is_integer(type.dtype))
     text += fmt::format("  scale {} zero point {}", type.quant->scale[0], type.quant->zero_point.empty() ? 0 : type.quant->zero_point[0]);
   return text;
 }

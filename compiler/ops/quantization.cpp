@@ -66,6 +66,24 @@ int32_t quantized(float value, const Quant& quant) {
   return static_cast<int32_t>(std::clamp<double>(steps, range.low, range.high));
 }
 
+Tensor quantized_tensor(const Tensor& floats, const Quant& quant) {
+  Tensor out(stored_type(floats.type.shape, quant));
+  with_grid_type(quant.dtype, [&]<class T>() {
+    for (size_t i = 0; i < out.as<T>().size(); ++i) out.as<T>()[i] = static_cast<T>(quantized(floats.as<float>()[i], quant));
+  });
+  return out;
+}
+
+Tensor dequantized_tensor(const Tensor& integers) {
+  const Quant& quant = *integers.type.quant;
+  Tensor out(TensorType{DType::f32, integers.type.shape, quant});
+  with_grid_type(quant.dtype, [&]<class T>() {
+    for (size_t i = 0; i < out.as<float>().size(); ++i)
+      out.as<float>()[i] = static_cast<float>(int32_t{integers.as<T>()[i]} - quant.zero_point[0]) * quant.scale[0];
+  });
+  return out;
+}
+
 Status check_integers(const TensorType& type, std::string_view what) {
   if (is_grid_type(type.dtype)) return Done{};
   return bad_node(fmt::format("{} is {}, it must be of integers of at most 16 bits.", what, to_string(type)));

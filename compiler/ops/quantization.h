@@ -71,6 +71,10 @@ void with_grid_type(DType dtype, F&& f) {
   }
 }
 
+/// Floats as the integers of one grid for the whole tensor, and back: y = (q - zero_point) * scale in float.
+Tensor quantized_tensor(const Tensor& floats, const Quant& quant);
+Tensor dequantized_tensor(const Tensor& integers);
+
 /// A grid per index as loops: elements before, along and behind the axis. One grid for all: {1, 1, elements}.
 struct AxisLoops {
   int32_t outer = 1, channels = 1, inner = 1;
