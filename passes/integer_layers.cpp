@@ -68,7 +68,8 @@ bool is_float_value(const Graph& graph, ValueId v) { return v != kNoValue && is_
 
 /// Operators that have an integer form.
 bool has_integer_form(const Graph& graph, const Node& node) {
-  const OpDef* const known[] = {&ops::conv2d, &ops::dense, &ops::matmul, &ops::average_pool2d, &ops::reduce_mean, &ops::softmax};
+  const OpDef* const known[] = {&ops::conv2d, &ops::dense, &ops::matmul, &ops::average_pool2d, &ops::reduce_mean, &ops::softmax,
+                                &ops::layer_norm, &ops::resize_linear2d};
   if (std::find(std::begin(known), std::end(known), node.op) != std::end(known)) return true;
   return node.op->is(kElementwise | kMovesData) && graph.type(node.outputs[0]).dtype == DType::f32;
 }
@@ -85,7 +86,7 @@ Result<bool> integer_layers(Graph& graph, PassContext& context) {
   for (bool again = true; again; changed = changed || again) {
     Result<bool> moved = apply_all(graph, context, {sink_dequantize, cancel_conversions, lift_quantize, tabulate});
     if (!moved) return moved;
-    Result<bool> turned = apply_all(graph, context, {integer_layer, integer_binary, integer_reduction});
+    Result<bool> turned = apply_all(graph, context, {integer_layer, integer_binary, integer_unary});
     if (!turned) return turned;
     again = *moved || *turned;
   }

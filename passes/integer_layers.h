@@ -8,7 +8,7 @@
 // 3. conv2d, dense and matmul on dequantized operands become qconv2d, qdense and qmatmul: integer sums, one multiplication by
 //    float32(x_scale * w_scale / y_scale), round half to even. relu and clip on the way to quantize become bounds. Without a
 //    quantize behind them their results are floats, but the operands stay integers.
-// 4. Operators of two operands, average pools, means and softmax between dequantize and quantize become their q operators.
+// 4. Operators of two operands, average pools, means, softmax, layer_norm and linear resizing between dequantize and quantize become their q operators.
 // What is left is float because the model computes it in float; float_reason says what is missing.
 #pragma once
 

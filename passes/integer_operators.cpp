@@ -160,12 +160,14 @@ Result<bool> integer_binary(Graph& graph, NodeId id) {
   return replace_layer(graph, id, ops::qbinary, {stored(b, node.inputs[0]), stored(b, node.inputs[1])}, std::move(attrs), result);
 }
 
-Result<bool> integer_reduction(Graph& graph, NodeId id) {
+Result<bool> integer_unary(Graph& graph, NodeId id) {
   const Node node = graph.node(id);
   const OpDef* op = node.op == &ops::average_pool2d ? &ops::qaverage_pool2d
                     : node.op == &ops::reduce_mean  ? &ops::qreduce_mean
                     : node.op == &ops::softmax      ? &ops::qsoftmax
-                                                    : nullptr;
+                    : node.op == &ops::layer_norm   ? &ops::qlayer_norm
+                    : node.op == &ops::resize_linear2d ? &ops::qresize_linear2d
+                                                       : nullptr;
   if (!op) return false;
   std::optional<Quant> x = tensor_grid_of(graph, node.inputs[0]);
   std::optional<QuantizedResult> result = x ? quantized_result_of(graph, node.outputs[0]) : std::nullopt;
@@ -174,7 +176,9 @@ Result<bool> integer_reduction(Graph& graph, NodeId id) {
   Attrs attrs = node.attrs;
   attrs.set("x_scale", double{x->scale[0]});
   if (op != &ops::qsoftmax) attrs.set("x_zero_point", int64_t{x->zero_point[0]});
-  return replace_layer(graph, id, *op, {stored(b, node.inputs[0])}, std::move(attrs), result);
+  std::vector<ValueId> inputs = node.inputs;
+  inputs[0] = stored(b, node.inputs[0]);
+  return replace_layer(graph, id, *op, std::move(inputs), std::move(attrs), result);
 }
 
 }  // namespace kiln

@@ -19,6 +19,7 @@ Result<bool> fuse_clamp(Graph& graph, NodeId lookup);
 // integer_operators.cpp
 Result<bool> integer_layer(Graph& graph, NodeId layer);
 Result<bool> integer_binary(Graph& graph, NodeId binary);
-Result<bool> integer_reduction(Graph& graph, NodeId pool_mean_or_softmax);
+/// Operators of one computed operand that look at several of its elements.
+Result<bool> integer_unary(Graph& graph, NodeId id);
 
 }  // namespace kiln

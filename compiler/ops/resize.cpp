@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "compiler/ops/movement.h"
+#include "compiler/ops/quantization.h"
+#include "nn/ref/qresize2d.h"
 #include "nn/ref/resize2d.h"
 
 namespace kiln {
@@ -37,8 +39,9 @@ InferResult infer_resize(const OpArgs& args, size_t stride) {
     }
     y.shape[1 + k] = args.in(at).elements();
   }
-  if (y.quant && (stride == 2 || y.quant->per_axis()))
-    if (Status s = lose_grid(y, fmt::format("{} is quantized in a way that sampling does not keep.", to_string(y))); !s) return std::move(s).diagnostic();
+  if (stride == 2) y.quant.reset();  // sums of elements lie between the steps of their grid
+  if (y.quant && y.quant->per_axis())
+    if (Status s = lose_grid(y, fmt::format("{} is quantized per index of axis {}.", to_string(y), y.quant->axis)); !s) return std::move(s).diagnostic();
   return std::vector<TensorType>{std::move(y)};
 }
 
@@ -93,9 +96,58 @@ Status lower_resize(const Graph& graph, const Node& node, Lowering& lowering) {
   return Done{};
 }
 
+// ---- qresize_linear2d: operands of resize_linear2d; attributes x_scale, x_zero_point and the result's grid (quantization.h)
+
+InferResult infer_qresize(const OpArgs& args) {
+  InferResult types = infer_resize(args, 2);
+  if (!types) return types;
+  if (Status s = check_integers(args.in(0), "the input"); !s) return std::move(s).diagnostic();
+  Result<TensorType> type = quantized_result(args.attrs, std::move((*types)[0].shape));
+  if (!type) return std::move(type).diagnostic();
+  return std::vector<TensorType>{*std::move(type)};
+}
+
+QResize2d qresize_descriptor(const OpArgs& args) {
+  Resize2d r = resize_descriptor(args.in(0).shape, args.outputs[0]->shape);
+  QResize2d d{r.batch, r.in_h, r.in_w, r.channels, r.out_h, r.out_w, 0, 0, 0, 0, 0};
+  describe_result(d, args);
+  d.x_zero_point = static_cast<int32_t>(args.attrs.i("x_zero_point"));
+  d.multiplier = static_cast<float>(args.attrs.f("x_scale", 1)) / args.outputs[0]->quant->scale[0];
+  return d;
+}
+
+EvalResult eval_qresize(const OpArgs& args) {
+  Tensor y(*args.outputs[0]);
+  with_grid_type(args.in(0).dtype, [&]<class X>() {
+    with_grid_type(y.type.dtype, [&]<class Y>() {
+      nn::ref::qresize_linear2d(qresize_descriptor(args), args.constant(0)->as<X>().data(), args.constant(1)->as<int32_t>().data(),
+                                args.constant(2)->as<float>().data(), args.constant(3)->as<int32_t>().data(), args.constant(4)->as<float>().data(),
+                                y.as<Y>().data());
+    });
+  });
+  return std::vector<Tensor>{std::move(y)};
+}
+
+Status lower_qresize(const Graph& graph, const Node& node, Lowering& lowering) {
+  KernelCall call;
+  call.family = "qresize_linear2d";
+  call.descriptor = qresize_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  for (ValueId v : node.inputs) call.inputs.push_back(lowering.tensor(v));
+  call.outputs = {lowering.tensor(node.outputs[0])};
+  lowering.call(node, std::move(call), "resize_linear2d");
+  return Done{};
+}
+
 }  // namespace
 
 namespace ops {
+const OpDef qresize_linear2d = {
+    .name = "qresize_linear2d",
+    .summary = "interpolates between rows and columns of images of integers",
+    .infer = infer_qresize,
+    .eval = eval_qresize,
+    .lower = lower_qresize,
+};
 const OpDef resize_nearest2d = {
     .name = "resize_nearest2d",
     .summary = "picks rows and columns of images",
