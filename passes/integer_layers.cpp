@@ -86,7 +86,7 @@ Result<bool> integer_layers(Graph& graph, PassContext& context) {
   for (bool again = true; again; changed = changed || again) {
     Result<bool> moved = apply_all(graph, context, {sink_dequantize, cancel_conversions, lift_quantize, tabulate});
     if (!moved) return moved;
-    Result<bool> turned = apply_all(graph, context, {integer_layer, integer_binary, integer_unary});
+    Result<bool> turned = apply_all(graph, context, {integer_layer, integer_binary, integer_unary, integer_function});
     if (!turned) return turned;
     again = *moved || *turned;
   }
@@ -144,7 +144,7 @@ std::string float_reason(const Graph& graph, NodeId id) {
     if (graph.constant(v) && !grid_of(graph, v) && !uniform_constant(graph, v)) return fmt::format("constant {} is not quantized.", quoted(graph, v));
     if (!graph.constant(v) && !grid_of(graph, v)) return fmt::format("operand {} is not quantized.", quoted(graph, v));
   }
-  return fmt::format("its result {} is not quantized, or to more than 8 bits.", quoted(graph, node.outputs[0]));
+  return fmt::format("its result {} is not quantized.", quoted(graph, node.outputs[0]));
 }
 
 }  // namespace kiln

@@ -4,7 +4,7 @@
 // 1. Operators that move data (and maxima) work on the integers: dequantize sinks below them, quantize rises above them, and a
 //    quantize that meets a dequantize of its grid cancels.
 // 2. Elementwise float nodes that depend on one 8-bit tensor alone, up to a quantize, become one table of 256 entries,
-//    computed by the float operators themselves: exact, whatever the function.
+//    computed by the float operators themselves: exact, whatever the function. Functions of one 16-bit tensor become qunary.
 // 3. conv2d, dense and matmul on dequantized operands become qconv2d, qdense and qmatmul: integer sums, one multiplication by
 //    float32(x_scale * w_scale / y_scale), round half to even. relu and clip on the way to quantize become bounds. Without a
 //    quantize behind them their results are floats, but the operands stay integers.

@@ -160,6 +160,27 @@ Result<bool> integer_binary(Graph& graph, NodeId id) {
   return replace_layer(graph, id, ops::qbinary, {stored(b, node.inputs[0]), stored(b, node.inputs[1])}, std::move(attrs), result);
 }
 
+Result<bool> integer_function(Graph& graph, NodeId id) {
+  const Node node = graph.node(id);
+  bool changes_grid = node.op == &ops::quantize && !node.attrs.has("quant_axis");
+  if (!changes_grid && !(node.op->is(kUnary) && graph.type(node.outputs[0]).dtype == DType::f32)) return false;
+  std::optional<Quant> x = tensor_grid_of(graph, node.inputs[0]);
+  if (!x || element_bytes(x->dtype) == 1 || graph.constant(node.inputs[0])) return false;  // bytes have tables
+  std::optional<QuantizedResult> result;
+  if (changes_grid) {
+    const Quant& y = *graph.type(node.outputs[0]).quant;
+    result = QuantizedResult{id, y, integer_range(y.dtype), {}};
+  } else {
+    result = quantized_result_of(graph, node.outputs[0]);
+  }
+  if (!result) return false;
+  GraphBuilder b(graph, node.origin, id);
+  Attrs attrs{{"functor", std::string(changes_grid ? "none" : node.op->functor)}, {"x_scale", double{x->scale[0]}}, {"x_zero_point", int64_t{x->zero_point[0]}}};
+  for (const char* parameter : {"alpha", "beta"})
+    if (node.attrs.has(parameter)) attrs.set(parameter, node.attrs.f(parameter));
+  return replace_layer(graph, id, ops::qunary, {stored(b, node.inputs[0])}, std::move(attrs), result);
+}
+
 Result<bool> integer_unary(Graph& graph, NodeId id) {
   const Node node = graph.node(id);
   const OpDef* op = node.op == &ops::average_pool2d ? &ops::qaverage_pool2d

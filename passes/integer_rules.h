@@ -13,12 +13,14 @@ Result<bool> cancel_conversions(Graph& graph, NodeId quantize);
 
 // integer_tables.cpp
 Result<bool> tabulate(Graph& graph, NodeId quantize);
-/// A table that only clamps becomes the bounds of the integer operator before it.
+/// A table or relu or clip of 16 bits that only clamps becomes the bounds of the integer operator before it.
 Result<bool> fuse_clamp(Graph& graph, NodeId lookup);
 
 // integer_operators.cpp
 Result<bool> integer_layer(Graph& graph, NodeId layer);
 Result<bool> integer_binary(Graph& graph, NodeId binary);
+/// Functions of one operand of 16 bits.
+Result<bool> integer_function(Graph& graph, NodeId id);
 /// Operators of one computed operand that look at several of its elements.
 Result<bool> integer_unary(Graph& graph, NodeId id);
 

@@ -104,31 +104,54 @@ Result<bool> tabulate(Graph& graph, NodeId id) {
   return true;
 }
 
-Result<bool> fuse_clamp(Graph& graph, NodeId id) {
-  const Node lookup = graph.node(id);
-  if (lookup.op != &ops::lookup || graph.only_user(lookup.inputs[0]) != id) return false;
-  NodeId before = graph.value(lookup.inputs[0]).producer;
-  const TensorType &x = graph.type(lookup.inputs[0]), &y = graph.type(lookup.outputs[0]);
-  if (before == kNoNode || !has_quant(graph.node(before).attrs) || x != y || graph.node(before).op == &ops::quantize) return false;
-  const Tensor& table = *graph.constant(lookup.inputs[1]);
-  IntegerRange range = integer_range(x.dtype), bounds{range.high, range.low};
+namespace {
+
+/// The bounds to which the node clamps, if that is all it does. Its operand and its result have one grid.
+std::optional<IntegerRange> clamp_of(const Graph& graph, const Node& node) {
+  const TensorType& y = graph.type(node.outputs[0]);
+  IntegerRange range = integer_range(y.dtype);
+  if (node.op == &ops::qunary) {
+    std::string functor = node.attrs.s("functor", "none");
+    IntegerRange own = bounds_of(node.attrs, y.dtype);
+    if (functor == "none") return own;
+    if (functor != "relu" && functor != "clip") return std::nullopt;
+    IntegerRange bounds{quantized(functor == "relu" ? 0.0f : static_cast<float>(node.attrs.f("alpha")), *y.quant),
+                        functor == "relu" ? range.high : quantized(static_cast<float>(node.attrs.f("beta")), *y.quant)};
+    return IntegerRange{std::clamp(bounds.low, own.low, own.high), std::clamp(bounds.high, own.low, own.high)};
+  }
+  if (node.op != &ops::lookup) return std::nullopt;
+  const Tensor& table = *graph.constant(node.inputs[1]);
   auto entry = [&](int32_t value) {
     auto byte = std::to_integer<uint8_t>(table.bytes()[static_cast<uint8_t>(value)]);
     return range.low < 0 ? int32_t{static_cast<int8_t>(byte)} : int32_t{byte};
   };
+  IntegerRange bounds{range.high, range.low};
   for (int32_t v = range.low; v <= range.high; ++v) {
     bounds.low = std::min(bounds.low, entry(v));
     bounds.high = std::max(bounds.high, entry(v));
   }
   for (int32_t v = range.low; v <= range.high; ++v)
-    if (entry(v) != std::clamp(v, bounds.low, bounds.high)) return false;
-  IntegerRange own = bounds_of(graph.node(before).attrs, x.dtype);
-  graph.set_attr(before, "low", int64_t{std::clamp(own.low, bounds.low, bounds.high)});
-  graph.set_attr(before, "high", int64_t{std::clamp(own.high, bounds.low, bounds.high)});
-  graph.add_origin(before, lookup.origin);
-  ValueId result = lookup.inputs[0];
-  take_identity(graph, lookup.outputs[0], result);
-  graph.replace_uses(lookup.outputs[0], result);
+    if (entry(v) != std::clamp(v, bounds.low, bounds.high)) return std::nullopt;
+  return bounds;
+}
+
+}  // namespace
+
+Result<bool> fuse_clamp(Graph& graph, NodeId id) {
+  const Node node = graph.node(id);
+  if ((node.op != &ops::lookup && node.op != &ops::qunary) || graph.only_user(node.inputs[0]) != id) return false;
+  NodeId before = graph.value(node.inputs[0]).producer;
+  if (before == kNoNode || !has_quant(graph.node(before).attrs) || graph.type(node.inputs[0]) != graph.type(node.outputs[0])) return false;
+  if (graph.node(before).op == &ops::quantize) return false;  // has no bounds
+  std::optional<IntegerRange> bounds = clamp_of(graph, node);
+  if (!bounds) return false;
+  IntegerRange own = bounds_of(graph.node(before).attrs, graph.type(node.outputs[0]).dtype);
+  graph.set_attr(before, "low", int64_t{std::clamp(own.low, bounds->low, bounds->high)});
+  graph.set_attr(before, "high", int64_t{std::clamp(own.high, bounds->low, bounds->high)});
+  graph.add_origin(before, node.origin);
+  ValueId result = node.inputs[0];
+  take_identity(graph, node.outputs[0], result);
+  graph.replace_uses(node.outputs[0], result);
   graph.erase(id);
   return true;
 }

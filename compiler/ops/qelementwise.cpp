@@ -3,6 +3,8 @@
 // qbinary: y = quantize(f(a, b)) of the real numbers that a and b stand for; f is attribute "functor", the operands' grids are
 // a_scale, a_zero_point, b_scale and b_zero_point.
 // lookup: y = table[x] for 8-bit x: any function of one operand.
+// qunary: y = quantize(f(x)) for wider x; f is attribute "functor" (none: a change of grid) with alpha and beta, the operand's grid is
+// x_scale and x_zero_point.
 #include <algorithm>
 
 #include "compiler/ops/elementwise.h"
@@ -81,6 +83,69 @@ Status lower_qbinary(const Graph& graph, const Node& node, Lowering& lowering) {
   return Done{};
 }
 
+// ---- qunary
+
+/// The float operator that computes the functor; null for none and for names that are no function of one operand.
+const OpDef* unary_with(std::string_view functor) {
+  for (const OpDef* op : op_table().all())
+    if (op->is(kUnary) && op->functor == functor) return op;
+  return nullptr;
+}
+
+InferResult infer_qunary(const OpArgs& args) {
+  if (Status s = check_operands(args, 1); !s) return std::move(s).diagnostic();
+  if (Status s = check_integers(args.in(0), "the input"); !s) return std::move(s).diagnostic();
+  std::string functor = args.attrs.s("functor", "none");
+  if (functor != "none" && !unary_with(functor)) return bad_node(fmt::format("'{}' is no function of one operand.", functor));
+  Result<TensorType> type = quantized_result(args.attrs, args.in(0).shape);
+  if (!type) return std::move(type).diagnostic();
+  return std::vector<TensorType>{*std::move(type)};
+}
+
+QUnary qunary_descriptor(const OpArgs& args) {
+  QUnary d;
+  d.count = static_cast<int32_t>(args.in(0).elements());
+  d.x_scale = static_cast<float>(args.attrs.f("x_scale", 1));
+  d.x_zero_point = static_cast<int32_t>(args.attrs.i("x_zero_point"));
+  d.y_scale = args.outputs[0]->quant->scale[0];
+  d.alpha = static_cast<float>(args.attrs.f("alpha"));
+  d.beta = static_cast<float>(args.attrs.f("beta"));
+  describe_result(d, args);
+  return d;
+}
+
+/// Through the float operator, so that no functor is instantiated once more here.
+EvalResult eval_qunary(const OpArgs& args) {
+  QUnary d = qunary_descriptor(args);
+  Tensor x = *args.constant(0);
+  x.type.quant = Quant{{d.x_scale}, {d.x_zero_point}, 0, x.type.dtype};
+  Tensor real = dequantized_tensor(x);
+  real.type.quant.reset();
+  if (const OpDef* op = unary_with(args.attrs.s("functor", "none"))) {
+    EvalResult computed = op->eval(OpArgs{*op, args.attrs, {&real.type}, {&real}, {&real.type}});
+    if (!computed) return computed;
+    real = std::move(computed->front());
+  }
+  Tensor y = quantized_tensor(real, *args.outputs[0]->quant);
+  with_grid_type(y.type.dtype, [&]<class Y>() {
+    for (Y& v : y.as<Y>()) v = static_cast<Y>(std::clamp<int32_t>(v, d.low, d.high));
+  });
+  return std::vector<Tensor>{std::move(y)};
+}
+
+Status lower_qunary(const Graph& graph, const Node& node, Lowering& lowering) {
+  KernelCall call;
+  call.family = "qunary";
+  std::string functor = node.attrs.s("functor", "none");
+  call.functors = {functor};
+  call.descriptor = qunary_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.inputs = {lowering.tensor(node.inputs[0])};
+  call.outputs = {lowering.tensor(node.outputs[0])};
+  if (element_bytes(graph.type(node.inputs[0]).dtype) == element_bytes(graph.type(node.outputs[0]).dtype)) call.in_place = {0};
+  lowering.call(node, std::move(call), functor == "none" ? "requantize" : functor);
+  return Done{};
+}
+
 // ---- lookup
 
 InferResult infer_lookup(const OpArgs& args) {
@@ -126,6 +191,14 @@ const OpDef qbinary = {
     .infer = infer_qbinary,
     .eval = eval_qbinary,
     .lower = lower_qbinary,
+};
+const OpDef qunary = {
+    .name = "qunary",
+    .summary = "a function of a quantized operand",
+    .traits = kElementwise,
+    .infer = infer_qunary,
+    .eval = eval_qunary,
+    .lower = lower_qunary,
 };
 const OpDef lookup = {
     .name = "lookup",

@@ -27,6 +27,15 @@ KILN_INLINE void qbinary(const D& d, const A* a, const B* b, Y* y) {
   } while (detail::next_row(d, index));
 }
 
+// y = quantize(f(x)) with x as a real number: for operands of 16 bits, whose tables would be large. y may be x where the sizes are equal.
+template <class F, class D, class X, class Y>
+KILN_INLINE void qunary(const D& d, const X* x, Y* y) {
+  for (int32_t i = 0; i < d.count; ++i) {
+    const float real = F::apply(d, rounded(static_cast<float>(x[i] - d.x_zero_point) * d.x_scale));
+    y[i] = static_cast<Y>(quantize_value(real, d.y_scale, d.y_zero_point, d.low, d.high));
+  }
+}
+
 // y = clamp(round_half_even(x / scale) + zero_point); one scale and zero point per channel of [outer, channels, inner]. NaN gives low.
 template <class D, class Y>
 KILN_INLINE void quantize(const D& d, const float* x, const float* scale, const int32_t* zero_point, Y* y) {
