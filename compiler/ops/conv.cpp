@@ -95,8 +95,9 @@ Status lower_conv2d(const Graph& graph, const Node& node, Lowering& lowering) {
   Activation activation = activation_of(node.attrs);
   std::string label = "conv2d";
   KernelCall call;
-  TensorId weights = lowering.tensor(node.inputs[1]);
   ConvKind kind = conv2d_kind(args);
+  TensorId weights = kind == ConvKind::depthwise ? lowering.constant(channels_innermost(*args.constant(1)), graph.value(node.inputs[1]).name)
+                                                 : lowering.tensor(node.inputs[1]);
   if (kind == ConvKind::pointwise || kind == ConvKind::dense) {
     label = kind == ConvKind::pointwise ? "pointwise" : "dense";
     call.family = "dense";
@@ -111,7 +112,6 @@ Status lower_conv2d(const Graph& graph, const Node& node, Lowering& lowering) {
     depthwise.alpha = d.alpha;
     depthwise.beta = d.beta;
     call.descriptor = depthwise;
-    weights = lowering.constant(channels_innermost(*args.constant(1)), graph.value(node.inputs[1]).name);
   } else {
     call.family = "conv2d";
     call.descriptor = d;

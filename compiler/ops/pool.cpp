@@ -130,7 +130,7 @@ Status lower_qaverage_pool(const Graph& graph, const Node& node, Lowering& lower
   KernelCall call;
   call.family = "qaverage_pool2d";
   call.descriptor = pool.descriptor;
-  call.inputs = {lowering.tensor(node.inputs[0]), lowering.constant(std::move(pool.multipliers), graph.value(node.outputs[0]).name + "_multiplier")};
+  call.inputs = {lowering.tensor(node.inputs[0]), lowering.constant(std::move(pool.multipliers), lowering.program().tensor(lowering.tensor(node.outputs[0])).name + "_multiplier")};
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call), "average_pool2d");
   return Done{};

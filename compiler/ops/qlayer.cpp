@@ -102,7 +102,7 @@ namespace {
 
 /// Operands of the call besides the input: weights, folded bias, multipliers.
 std::vector<TensorId> constant_operands(const Node& node, TensorId weights, const QLayerConstants& constants, Lowering& lowering) {
-  const std::string& name = lowering.graph().value(node.inputs[1]).name;
+  const std::string name = lowering.program().tensor(weights).name;  // a copy: constants are added
   return {lowering.tensor(node.inputs[0]), weights, lowering.constant(constants.bias, name + "_bias"),
           lowering.constant(constants.multiplier, name + "_multiplier")};
 }
@@ -148,8 +148,9 @@ Status lower_qconv2d(const Graph& graph, const Node& node, Lowering& lowering) {
   QConv2d d = qconv2d_descriptor(args, *constants);
   KernelCall call;
   std::string label = "conv2d";
-  TensorId weights = lowering.tensor(node.inputs[1]);
   ConvKind kind = conv2d_kind(args);
+  TensorId weights = kind == ConvKind::depthwise ? lowering.constant(channels_innermost(*args.constant(1)), graph.value(node.inputs[1]).name)
+                                                 : lowering.tensor(node.inputs[1]);
   if (kind == ConvKind::pointwise || kind == ConvKind::dense) {
     label = kind == ConvKind::pointwise ? "pointwise" : "dense";
     QDense dense{d.batch * d.out_h * d.out_w, d.kernel_h * d.kernel_w * d.in_c, d.out_c, 0, 0, 0, 0, 0, 0, 0};
@@ -164,7 +165,6 @@ Status lower_qconv2d(const Graph& graph, const Node& node, Lowering& lowering) {
     describe_qlayer(depthwise, args, *constants);
     call.family = "qdepthwise2d";
     call.descriptor = depthwise;
-    weights = lowering.constant(channels_innermost(*args.constant(1)), graph.value(node.inputs[1]).name);
   } else {
     call.family = "qconv2d";
     call.descriptor = d;

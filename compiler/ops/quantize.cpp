@@ -72,7 +72,7 @@ EvalResult eval_dequantize(const OpArgs& args) {
 Status lower_conversion(const Graph& graph, const Node& node, Lowering& lowering) {
   const TensorType& y = graph.type(node.outputs[0]);
   const Quant& quant = *y.quant;
-  const std::string& name = graph.value(node.outputs[0]).name;
+  const std::string name = lowering.program().tensor(lowering.tensor(node.outputs[0])).name;
   auto count = static_cast<int64_t>(quant.scale.size());
   KernelCall call;
   call.family = std::string(node.op->name);

@@ -93,7 +93,7 @@ Status lower_qsoftmax(const Graph& graph, const Node& node, Lowering& lowering) 
   KernelCall call;
   call.family = "qsoftmax";
   call.descriptor = qsoftmax_descriptor(graph.args(graph.value(node.outputs[0]).producer));
-  call.inputs = {lowering.tensor(node.inputs[0]), lowering.constant(exponentials(node.attrs), graph.value(node.outputs[0]).name + "_exp")};
+  call.inputs = {lowering.tensor(node.inputs[0]), lowering.constant(exponentials(node.attrs), lowering.program().tensor(lowering.tensor(node.outputs[0])).name + "_exp")};
   call.outputs = {lowering.tensor(node.outputs[0])};
   if (element_bytes(graph.type(node.outputs[0]).dtype) == 1) call.in_place = {0};
   lowering.call(node, std::move(call), "softmax");

@@ -37,13 +37,29 @@ std::string c_identifier(std::string_view text) {
   return out;
 }
 
+namespace {
+
+/// Exporters name the tensors around conversions after those they convert: "conv1_w_DequantizeLinear_Output". Readers of a bundle
+/// look for "conv1_w".
+std::string_view without_conversion(std::string_view name) {
+  constexpr std::string_view kSuffixes[] = {"_QuantizeLinear_Output", "_DequantizeLinear_Output", "_quantized", "_dequantized", "_stored"};
+  std::string_view stem = name;
+  size_t digits = name.find_last_not_of("0123456789");
+  if (digits != std::string_view::npos && digits + 1 < name.size() && name[digits] == '_') stem = name.substr(0, digits);  // made unique
+  for (std::string_view suffix : kSuffixes)
+    if (stem.size() > suffix.size() && stem.ends_with(suffix)) return stem.substr(0, stem.size() - suffix.size());
+  return name;
+}
+
+}  // namespace
+
 TensorId Lowering::tensor(ValueId id) {
   if (of_value_.size() < graph_.value_count()) of_value_.resize(graph_.value_count(), -1);
   int64_t& slot = of_value_[index(id)];
   if (slot < 0) {
     const Value& v = graph_.value(id);
     ProgramTensor t;
-    t.name = c_identifier(v.onnx ? v.onnx->name : v.name);
+    t.name = c_identifier(without_conversion(v.onnx ? v.onnx->name : v.name));
     t.type = v.type;
     t.constant = v.constant;
     t.onnx = v.onnx;
@@ -54,14 +70,14 @@ TensorId Lowering::tensor(ValueId id) {
 
 TensorId Lowering::temporary(TensorType type, const std::string& name) {
   ProgramTensor t;
-  t.name = c_identifier(name);
+  t.name = c_identifier(without_conversion(name));
   t.type = std::move(type);
   return program_.add_tensor(std::move(t));
 }
 
 TensorId Lowering::constant(Tensor tensor, const std::string& name) {
   ProgramTensor t;
-  t.name = c_identifier(name);
+  t.name = c_identifier(without_conversion(name));
   t.type = tensor.type;
   t.constant = std::move(tensor);
   return program_.add_tensor(std::move(t));
