@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "targets/cortex-m/cortex_m.h"
 #include "targets/host/host.h"
+#include "targets/riscv/riscv.h"
 
 namespace kiln {
 namespace {

@@ -187,7 +187,6 @@ Status write_report(const Options& options, const DiffReport& report, const Term
 }
 
 ExitCode diff(const Options& options, const Terminal& terminal) {
-  if (Status s = check_runs_here(options.common, "diff"); !s) return terminal.fail(s.diagnostic());
   Diagnostics diagnostics;
   std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);

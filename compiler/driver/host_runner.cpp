@@ -21,6 +21,8 @@ namespace {
 
 constexpr const char* kBundleFolder = "bundle";
 constexpr const char* kBinary = "harness";
+// With a hyphen, so that their objects cannot be named like those of a bundle, whose names are identifiers.
+constexpr const char *kHostSource = "host-harness.cpp", *kDeviceSource = "device-harness.cpp";
 
 std::vector<std::string> split_words(const std::string& text) {
   std::istringstream in(text);
@@ -49,22 +51,30 @@ std::string harness_bundle_header(const Program& program) {
   std::transform(upper.begin(), upper.end(), upper.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   CodeWriter out;
   out.linef("#include \"{}/{}.h\"", kBundleFolder, program.name);
-  out.line("#include <cstddef>");
-  out.line("#include <vector>");
+  out.line("#include <stddef.h>");
+  out.line("#include <stdint.h>");
   out.linef("constexpr size_t kArenaBytes = {0}_ARENA_BYTES, kArenaAlign = {0}_ARENA_ALIGN, kSteps = {1};", upper, program.steps.size());
   out.line("struct Port { void* (*at)(void* arena); size_t bytes; };");
-  out.line("const std::vector<Port> kInputs = {");
+  out.line("struct Ports {");
+  out.line("  const Port* first;");
+  out.line("  size_t count;");
+  out.line("  const Port* begin() const { return first; }");
+  out.line("  const Port* end() const { return first + count; }");
+  out.line("};");
+  out.line("const Port kInputList[] = {");
   for (const IoTensor& io : program.inputs)
     out.linef("  {{[](void* arena) -> void* {{ return {}_input_{}(arena); }}, {}}},", program.name, io.c_name,
               program.tensor(io.tensor).type.bytes());
-  out.line("};");
-  out.line("const std::vector<Port> kOutputs = {");
+  out.line("  {nullptr, 0}};");
+  out.linef("const Ports kInputs = {{kInputList, {}}};", program.inputs.size());
+  out.line("const Port kOutputList[] = {");
   for (const IoTensor& io : program.outputs) {
     const TensorType& type = program.tensor(io.tensor).type;
     out.linef("  {{[](void* arena) -> void* {{ return const_cast<{}*>({}_output_{}(arena)); }}, {}}},", dtype_c_name(type.dtype),
               program.name, io.c_name, type.bytes());
   }
-  out.line("};");
+  out.line("  {nullptr, 0}};");
+  out.linef("const Ports kOutputs = {{kOutputList, {}}};", program.outputs.size());
   out.linef("inline void run_bundle(void* arena) {{ {}_run(arena); }}", program.name);
   return std::move(out).text();
 }
@@ -147,7 +157,7 @@ class ResultReader {
   std::string_view rest_;
 };
 
-HostResult parse_result(const Program& program, std::string_view bytes, size_t sets, const HostRunOptions& options) {
+HostResult parse_result(const Program& program, std::string_view bytes, size_t sets, const HostRunOptions& options, bool from_board, bool traced) {
   ResultReader reader(bytes);
   HostResult result;
   for (size_t set = 0; set < sets; ++set) {
@@ -159,6 +169,11 @@ HostResult parse_result(const Program& program, std::string_view bytes, size_t s
     for (const IoTensor& io : program.outputs) outputs.push_back(reader.tensor(program.tensor(io.tensor).type));
   }
   reader.read(&result.median_nanoseconds, sizeof result.median_nanoseconds);
+  if (!from_board) return result;
+  reader.read(&result.instructions, sizeof result.instructions);
+  reader.read(&result.stack_bytes, sizeof result.stack_bytes);
+  result.step_instructions.resize(traced ? program.steps.size() : 0);
+  reader.read(result.step_instructions.data(), result.step_instructions.size() * sizeof(int64_t));
   return result;
 }
 
@@ -174,36 +189,93 @@ Diagnostic run_failure(const ProcessResult& run) {
 
 }  // namespace
 
+namespace {
+
+/// The emitted sources, relative to the folder of the build.
+std::vector<std::string> bundle_sources(const std::vector<OutputFile>& bundle) {
+  std::vector<std::string> sources;
+  for (const OutputFile& file : bundle)
+    if (file.path.find('/') == std::string::npos && fs::path(file.path).extension() == ".cpp")
+      sources.push_back(fmt::format("{}/{}", kBundleFolder, file.path));
+  return sources;
+}
+
+void append_words(std::vector<std::string>& command, const std::vector<std::string>& words) {
+  command.insert(command.end(), words.begin(), words.end());
+}
+
+/// Runs one command of a build. `hint` says what to do when it fails.
+Status run_build_step(const std::vector<std::string>& command, const fs::path& root, const char* hint) {
+  Result<ProcessResult> compiled = run_process(command, root);
+  if (!compiled) return compiled.diagnostic();
+  if (compiled->ok()) return Done{};
+  return error(DiagId::tool_failed, fmt::format("'{}' cannot build the emitted code: {}", command.front(), first_lines(compiled->output, 20)), hint);
+}
+
+/// What builds for this machine.
+Result<std::vector<std::vector<std::string>>> host_commands(const Target& target, const std::vector<OutputFile>& bundle, const HostBuildOptions& options) {
+  Result<std::vector<std::string>> compiler = find_compiler(options.compiler);
+  if (!compiler) return std::move(compiler).diagnostic();
+  std::vector<std::string> command = *std::move(compiler);
+  append_words(command, {"-std=c++17", "-O2"});
+  append_words(command, target.compile_flags);
+  if (options.traced) command.emplace_back("-DKILN_TRACE");
+  if (options.sanitize) append_words(command, {"-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"});
+  command.emplace_back(kHostSource);
+  append_words(command, bundle_sources(bundle));
+  append_words(command, {"-o", kBinary});
+  return std::vector<std::vector<std::string>>{std::move(command)};
+}
+
+/// What builds an image for a board: all sources to objects, then the image.
+Result<std::vector<std::vector<std::string>>> board_commands(const Target& target, const std::vector<OutputFile>& bundle, const HostBuildOptions& options) {
+  const CrossCompiler& cross = *target.cross;
+  const std::string& emulator = target.board->emulator.front();
+  for (const auto& [program, package] : {std::pair(cross.command, cross.package), std::pair(cross.linker, cross.package), std::pair(emulator, target.board->package)})
+    if (!find_program(program))
+      return error(DiagId::tool_missing, fmt::format("'{}', which builds or runs code for {}, is not in PATH.", program, target.name),
+                   fmt::format("apt install {}", package));
+  std::vector<std::string> sources = bundle_sources(bundle);
+  sources.emplace_back(kDeviceSource);
+  for (const auto& [name, text] : target.board->files)
+    if (fs::path(name).extension() == ".cpp") sources.push_back(name);
+  std::vector<std::string> compile{cross.command}, link{cross.linker};
+  append_words(compile, {"-c", "-std=c++17", "-ffreestanding", "-fno-exceptions", "-fno-rtti", "-ffunction-sections", "-fdata-sections", "-I."});
+  append_words(compile, cross.flags);
+  append_words(compile, target.compile_flags);
+  append_words(compile, target.board->flags);
+  if (options.traced) compile.emplace_back("-DKILN_TRACE");
+  append_words(compile, sources);
+  append_words(link, cross.link_flags);
+  append_words(link, {"-nostartfiles", "-nostdlib", "-Wl,--gc-sections", "-T", "link.ld"});
+  for (const std::string& source : sources) link.push_back(fs::path(source).stem().string() + ".o");
+  append_words(link, {"-lgcc", "-o", kBinary});
+  return std::vector<std::vector<std::string>>{std::move(compile), std::move(link)};
+}
+
+}  // namespace
+
 Result<HostProgram> HostProgram::build(const Program& program, const Target& target, const std::vector<OutputFile>& bundle,
                                        const HostBuildOptions& options) {
-  Result<std::vector<std::string>> compiler = find_compiler(options.compiler);
-  if (!compiler) return compiler.diagnostic();
+  auto commands = target.board ? board_commands(target, bundle, options) : host_commands(target, bundle, options);
+  if (!commands) return std::move(commands).diagnostic();
   Result<TemporaryFolder> folder = TemporaryFolder::create();
   if (!folder) return folder.diagnostic();
   HostProgram built(*std::move(folder), program, options.traced);
   const fs::path& root = built.folder_.path();
   if (Status s = write_folder(root / kBundleFolder, bundle); !s) return s.diagnostic();
   if (Status s = write_file(root / "harness_bundle.h", harness_bundle_header(program)); !s) return s.diagnostic();
-  if (Status s = write_file(root / "harness.cpp", kHostHarness); !s) return s.diagnostic();
-
-  std::vector<std::string> command = *compiler;
-  for (const char* flag : {"-std=c++17", "-O2"}) command.emplace_back(flag);
-  command.insert(command.end(), target.compile_flags.begin(), target.compile_flags.end());
-  if (options.traced) command.emplace_back("-DKILN_TRACE");
-  if (options.sanitize)
-    for (const char* flag : {"-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"}) command.emplace_back(flag);
-  command.emplace_back("harness.cpp");
-  for (const OutputFile& file : bundle)
-    if (file.path.find('/') == std::string::npos && fs::path(file.path).extension() == ".cpp")
-      command.push_back(fmt::format("{}/{}", kBundleFolder, file.path));
-  for (const char* word : {"-o", kBinary}) command.emplace_back(word);
-  built.commands_ = command_text(command);
-  Result<ProcessResult> compiled = run_process(command, root);
-  if (!compiled) return compiled.diagnostic();
-  if (!compiled->ok())
-    return error(DiagId::tool_failed,
-                 fmt::format("'{}' cannot build the emitted code: {}", compiler->front(), first_lines(compiled->output, 20)),
-                 "set CXX to another compiler; g++ 12 and clang 19 are known to work.");
+  if (Status s = write_file(root / (target.board ? kDeviceSource : kHostSource), target.board ? kDeviceHarness : kHostHarness); !s) return s.diagnostic();
+  if (target.board)
+    for (const auto& [name, text] : target.board->files)
+      if (Status s = write_file(root / name, text); !s) return s.diagnostic();
+  for (const std::vector<std::string>& command : *commands) {
+    built.commands_ += (built.commands_.empty() ? "" : "\n") + command_text(command);
+    Status s = run_build_step(command, root,
+                              target.board ? "GCC 12 and clang 19 are known to work." : "set CXX to another compiler; g++ 12 and clang 19 are known to work.");
+    if (!s) return std::move(s).diagnostic();
+  }
+  if (target.board) built.emulator_ = target.board->emulator;
   return built;
 }
 
@@ -212,12 +284,15 @@ Result<HostResult> HostProgram::run(const std::vector<std::vector<Tensor>>& inpu
   KILN_CHECK(options.timed_runs == 0 || !inputs.empty(), "timing needs an input set");
   const fs::path& root = folder_.path();
   if (Status s = write_file(root / "job", job_bytes(program_, inputs, options)); !s) return s.diagnostic();
-  Result<ProcessResult> ran = run_process({(root / kBinary).string(), "job", "result"}, root);
+  std::vector<std::string> command = emulator_;
+  command.push_back((root / kBinary).string());
+  if (emulator_.empty()) append_words(command, {"job", "result"});
+  Result<ProcessResult> ran = run_process(command, root);
   if (!ran) return ran.diagnostic();
   if (!ran->ok()) return run_failure(*ran);
   Result<std::string> bytes = read_file(root / "result");
   if (!bytes) return bytes.diagnostic();
-  return parse_result(program_, *bytes, inputs.size(), options);
+  return parse_result(program_, *bytes, inputs.size(), options, !emulator_.empty(), traced_);
 }
 
 }  // namespace kiln

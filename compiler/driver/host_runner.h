@@ -29,6 +29,10 @@ struct HostResult {
   std::vector<std::vector<Tensor>> outputs;       ///< [set][model output]
   std::vector<std::vector<Tensor>> step_results;  ///< [traced set][step]: the first output of its call
   int64_t median_nanoseconds = 0;                 ///< of a timed run
+  // On a board, with timed_runs:
+  int64_t instructions = 0;                       ///< of a run; on Cortex-M to within a tick of SysTick / timed_runs
+  int64_t stack_bytes = 0;                        ///< that the first set's run used, when it was not traced
+  std::vector<int64_t> step_instructions;         ///< [step], when the build is traced
 };
 
 /// A built bundle. Its files are deleted with it. It refers to the Program it was built from.
@@ -54,6 +58,7 @@ class HostProgram {
   const Program& program_;
   bool traced_;
   std::string commands_;
+  std::vector<std::string> emulator_;  ///< in front of the image; empty: it runs here
 };
 
 }  // namespace kiln

@@ -71,12 +71,6 @@ Result<Shape> parse_shape(const std::string& text) {
   return shape;
 }
 
-Status check_runs_here(const CommonOptions& options, std::string_view verb) {
-  if (options.target == "host") return Done{};
-  return error(DiagId::bad_usage, fmt::format("{} builds and runs code for this machine, not for '{}'.", verb, options.target),
-               "leave --target out, or use --target host.");
-}
-
 void add_model_options(CLI::App& app, CommonOptions& options) {
   app.add_option("MODEL", options.model, "The ONNX file")->required()->type_name("FILE");
   app.add_option_function<std::vector<std::string>>(

@@ -39,9 +39,6 @@ void add_pass_options(CLI::App& app, CommonOptions& options);
 /// All three.
 void add_common_options(CLI::App& app, CommonOptions& options);
 
-/// Refuses targets whose code this machine cannot run: bad_usage, in the words of `verb`.
-Status check_runs_here(const CommonOptions& options, std::string_view verb);
-
 /// "1,3,96,96" or "[1,3,96,96]". Errors: bad_shape_option.
 Result<Shape> parse_shape(const std::string& text);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln run: the emitted code, built and run on this machine.
+// kiln run: the emitted code, built and run on this machine or on a board in QEMU.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -10,16 +10,21 @@
 #include "compiler/driver/host_runner.h"
 #include "compiler/driver/input_sets.h"
 #include "compiler/driver/pipeline.h"
+#include "compiler/driver/table.h"
+#include "compiler/emit/bundle_writer.h"
 
 namespace kiln {
 namespace {
 
 constexpr size_t kShownElements = 32;
+/// Of a board: enough for the clock of a Cortex-M to resolve single instructions of a run.
+constexpr uint32_t kCountedRuns = 8;
 
 struct Options {
   CommonOptions common;
   std::vector<std::string> inputs;
   std::filesystem::path output;
+  bool profile = false;
 };
 
 void print_tensor(const std::string& name, const Tensor& tensor) {
@@ -38,21 +43,47 @@ Status write_outputs(const Options& options, const Program& program, const std::
   return write_folder(options.output, files);
 }
 
+/// Instructions of each step and of the whole run, as a table.
+std::string profile_text(const Program& program, const HostResult& plain, const HostResult& traced, const Target& target) {
+  Table table({"#", "layer", "onnx", "MACs", "instructions", "per MAC", "share"}, {3, 4, 5, 6});
+  for (size_t i = 0; i < program.steps.size(); ++i) {
+    const Step& step = program.steps[i];
+    auto count = static_cast<double>(traced.step_instructions[i]);
+    table.add({fmt::format("{}", i + 1), step.label, step.origin.front(), step.macs ? with_commas(step.macs) : "", with_commas(traced.step_instructions[i]),
+               step.macs ? fmt::format("{:.2f}", count / static_cast<double>(step.macs)) : "",
+               fmt::format("{:.1f} %", 100 * count / static_cast<double>(std::max<int64_t>(plain.instructions, 1)))});
+  }
+  return fmt::format("{}\n{} instructions per inference, {} bytes of stack on {}\n", table.text(), with_commas(plain.instructions),
+                     with_commas(plain.stack_bytes), target.name);
+}
+
+/// Counts instructions in a build that reports each step, which costs a few itself, and in a plain one.
+Result<std::string> profile(const Compiled& c, const std::vector<OutputFile>& bundle, const std::vector<Tensor>& inputs, const HostResult& plain) {
+  Result<HostProgram> traced = HostProgram::build(c.program, c.target, bundle, {.compiler = {}, .sanitize = false, .traced = true});
+  if (!traced) return std::move(traced).diagnostic();
+  Result<HostResult> counted = traced->run({inputs}, {.timed_runs = kCountedRuns});
+  if (!counted) return std::move(counted).diagnostic();
+  return profile_text(c.program, plain, *counted, c.target);
+}
+
 ExitCode run(const Options& options, const Terminal& terminal) {
-  if (Status s = check_runs_here(options.common, "run"); !s) return terminal.fail(s.diagnostic());
   Diagnostics diagnostics;
   std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);
   if (!compiled) return code;
   const Program& program = compiled->program;
+  if (options.profile && !compiled->target.board)
+    return terminal.fail(error(DiagId::bad_usage, fmt::format("--profile counts instructions on a board in QEMU; {} has none.", compiled->target.name),
+                               "choose a microcontroller, such as --target cortex-m4; `kiln diff --time` times this machine."));
   Result<std::vector<Tensor>> inputs = load_named_inputs(options.inputs, program);
   if (!inputs) return terminal.fail(inputs.diagnostic());
 
   terminal.show_progress("building the emitted code ...");
-  Result<HostProgram> host = HostProgram::build(program, compiled->target, emit_bundle(program, compiled->target, compiled->info, {}), {});
+  std::vector<OutputFile> bundle = emit_bundle(program, compiled->target, compiled->info, {});
+  Result<HostProgram> host = HostProgram::build(program, compiled->target, bundle, {});
   if (!host) return terminal.fail(host.diagnostic());
   terminal.say(host->commands());
-  Result<HostResult> result = host->run({*inputs}, {});
+  Result<HostResult> result = host->run({*inputs}, {.timed_runs = compiled->target.board ? kCountedRuns : 0});
   terminal.show_progress({});
   if (!result) return terminal.fail(result.diagnostic());
   const std::vector<Tensor>& outputs = result->outputs.front();
@@ -61,6 +92,10 @@ ExitCode run(const Options& options, const Terminal& terminal) {
   } else if (Status s = write_outputs(options, program, outputs); !s) {
     return terminal.fail(s.diagnostic());
   }
+  if (!options.profile) return ExitCode::ok;
+  Result<std::string> text = profile(*compiled, bundle, *inputs, *result);
+  if (!text) return terminal.fail(text.diagnostic());
+  fmt::print("\n{}", *text);
   return ExitCode::ok;
 }
 
@@ -71,15 +106,17 @@ VerbAction add(CLI::App& sub) {
       ->type_name("NAME=FILE")
       ->allow_extra_args(false);
   sub.add_option("-o,--output", options->output, "Folder for OUTPUT.npy files; without it outputs are printed")->type_name("DIR");
+  sub.add_flag("--profile", options->profile, "Count the instructions of each layer, on a board in QEMU");
   return [options](const Terminal& terminal) { return run(*options, terminal); };
 }
 
 }  // namespace
 
 extern const Verb run_verb;
-const Verb run_verb = {"run", "Run the emitted code of a model on this machine",
+const Verb run_verb = {"run", "Run the emitted code of a model, here or in QEMU",
                        "kiln run kws.onnx --input features=yes.npy           # prints the outputs\n"
-                       "kiln run kws.onnx --input yes.npy -o results         # writes results/scores.npy",
+                       "kiln run kws.onnx --input yes.npy -o results         # writes results/scores.npy\n"
+                       "kiln run kws.onnx --input yes.npy --target cortex-m4 --profile",
                        add};
 
 }  // namespace kiln

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kiln {
@@ -14,6 +16,24 @@ enum Capability : uint32_t {
   kSimdF32 = 1u << 0,  ///< float vectors of Target::vector_bytes through the compiler's vector extensions
 };
 
+/// How code for another machine is built.
+struct CrossCompiler {
+  std::string command;             ///< "arm-none-eabi-g++"
+  std::string linker;              ///< the GCC driver that links; knows libgcc
+  std::string package;             ///< what to install when it is missing
+  std::vector<std::string> flags;  ///< the core and its ABI: "-mcpu=cortex-m4", ...
+  std::vector<std::string> link_flags;  ///< the same as the linker understands it
+};
+
+/// A machine in QEMU on which code for a target runs. Its files and the harness become one image; the files give board.h
+/// (semihosting, instruction_count), the start-up code and board_exit.
+struct Board {
+  std::vector<std::string> emulator;  ///< command and arguments, but for the image
+  std::string package;                ///< what to install when it is missing
+  std::vector<std::pair<std::string, std::string>> files;  ///< name and text: board.h, startup.cpp, link.ld
+  std::vector<std::string> flags;     ///< definitions that board.h needs
+};
+
 struct Target {
   std::string name;                   ///< "host", "cortex-m4"
   std::vector<std::string> features;  ///< for the manifest: LLVM's feature names that decide kernels, such as "avx2"
@@ -22,6 +42,8 @@ struct Target {
   int32_t vector_registers = 16;
   int32_t arena_align = 16;           ///< alignment of the arena and of every buffer in it
   std::vector<std::string> compile_flags;  ///< what the bundle's own CMakeLists.txt and `run` add, such as "-O3" or "-mavx2"
+  std::optional<CrossCompiler> cross;      ///< none: the host's own compiler
+  std::optional<Board> board;              ///< none: code runs on this machine
 };
 
 }  // namespace kiln

@@ -7,5 +7,7 @@ namespace kiln {
 
 /// The text of harness.cpp.
 extern const std::string_view kHostHarness;
+/// The text of device_harness.cpp.
+extern const std::string_view kDeviceHarness;
 
 }  // namespace kiln

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// RISC-V cores by their ISA string, which LLVM parses; they run on QEMU's board `virt`.
+#include <fmt/format.h>
+#include <llvm/Support/Error.h>
+#include <llvm/TargetParser/RISCVISAInfo.h>
+
+#include "targets/boards.h"
+#include "targets/riscv/riscv.h"
+
+namespace kiln {
+namespace {
+
+constexpr MemoryMap kMap{0x80000000, 16u << 20, 0x81000000, 16u << 20};
+
+/// -cpu of QEMU. Extensions that a core lacks stay on where code cannot notice; vectors have 128 bits.
+std::string emulated_cpu(const llvm::RISCVISAInfo& isa) {
+  std::string cpu = isa.getXLen() == 64 ? "rv64" : "rv32";
+  return isa.hasExtension("zve32x") ? cpu + ",v=true,vext_spec=v1.0,vlen=128" : cpu;
+}
+
+}  // namespace
+
+Result<Target> make_riscv(const std::string& name, const std::string& march) {
+  std::string wish = march.empty() ? name : march;
+  llvm::Expected<std::unique_ptr<llvm::RISCVISAInfo>> parsed = llvm::RISCVISAInfo::parseArchString(wish, /*EnableExperimentalExtension=*/false);
+  if (!parsed)
+    return error(DiagId::unknown_target, fmt::format("'{}' is no RISC-V ISA string: {}.", wish, llvm::toString(parsed.takeError())),
+                 "for example --march rv32imc, rv32imafc_zve32x or rv64gcv.");
+  const llvm::RISCVISAInfo& isa = **parsed;
+  bool vectors = isa.hasExtension("zve32x"), is_64 = isa.getXLen() == 64;
+  Target target;
+  target.name = name;
+  for (const char* extension : {"m", "a", "f", "d", "c", "zba", "zbb", "zve32x", "v"})
+    if (isa.hasExtension(extension)) target.features.emplace_back(extension);
+  target.arena_align = 16;
+  target.compile_flags = {"-O2"};
+  std::string abi = std::string(is_64 ? "lp64" : "ilp32") + (isa.hasExtension("d") ? "d" : isa.hasExtension("f") ? "f" : "");
+  CrossCompiler cross{"riscv64-unknown-elf-g++", "riscv64-unknown-elf-g++", "gcc-riscv64-unknown-elf", {"-march=" + wish + (isa.hasExtension("zicsr") ? "" : "_zicsr"), "-mabi=" + abi, "-mcmodel=medany"}, {}};
+  cross.link_flags = {"-march=" + wish, "-mabi=" + abi};
+  if (vectors) {  // GCC 12 has no vectors
+    cross.command = "clang++-19";
+    cross.package = "clang-19 gcc-riscv64-unknown-elf";
+    cross.flags.push_back(is_64 ? "--target=riscv64-unknown-elf" : "--target=riscv32-unknown-elf");
+    cross.flags.emplace_back("-mno-relax");
+    cross.link_flags[0] = is_64 ? "-march=rv64gc" : isa.hasExtension("f") ? "-march=rv32imafdc" : "-march=rv32imac";
+  }
+  target.cross = std::move(cross);
+  target.board = Board{{is_64 ? "qemu-system-riscv64" : "qemu-system-riscv32", "-M", "virt", "-bios", "none", "-cpu", emulated_cpu(isa), "-icount", "shift=0",
+                        "-nographic", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel"},
+                       "qemu-system-misc", board_image_files("riscv", kMap), {}};
+  return target;
+}
+
+}  // namespace kiln

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bundles for microcontrollers, built by their toolchains and run on boards in QEMU: what they compute is what the host computes.
+#include <stdlib.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <regex>
+
+#include "compiler/driver/process.h"
+#include "compiler/frontend/tensor_file.h"
+#include "compiler/support/files.h"
+#include "targets/targets.h"
+
+using namespace kiln;
+namespace fs = std::filesystem;
+
+namespace {
+
+ProcessResult kiln_command(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), KILN_BINARY);
+  Result<ProcessResult> result = run_process(arguments, ".");
+  REQUIRE(result.ok());
+  return *std::move(result);
+}
+
+/// The targets that have a board.
+std::vector<std::string> board_targets() {
+  std::vector<std::string> names;
+  for (const TargetInfo& info : known_targets())
+    if (Result<Target> target = make_target(info.name, ""); target.ok() && target->board) names.push_back(info.name);
+  return names;
+}
+
+/// The bytes of all outputs of a run.
+std::string outputs_on(const std::string& target, const fs::path& model, const fs::path& input) {
+  Result<TemporaryFolder> folder = TemporaryFolder::create();
+  REQUIRE(folder.ok());
+  fs::path results = folder->path() / "results";
+  ProcessResult run = kiln_command({"run", model.string(), "-q", "--input", input.string(), "--target", target, "-o", results.string()});
+  INFO(target << ": " << run.output);
+  REQUIRE(run.exit_code == 0);
+  std::string bytes;
+  for (const fs::directory_entry& file : fs::directory_iterator(results)) bytes += *read_file(file.path());
+  CHECK(!bytes.empty());
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("integers are the same on every board as on the host") {
+  const char* chosen = getenv("KILN_MODELS");
+  fs::path folder = fs::path(chosen ? chosen : KILN_SOURCE_DIR "/../shared/models") / "mlperf_tiny_ad_int8io";
+  if (!fs::exists(folder)) {
+    WARN("skipped: there is no mlperf_tiny_ad_int8io in KILN_MODELS");
+    return;
+  }
+  fs::path input = folder / "test_data_set_0" / "input_0.pb";
+  std::string expected = outputs_on("host", folder / "model.onnx", input);
+  REQUIRE(board_targets().size() >= 13);
+  for (const std::string& target : board_targets()) CHECK(outputs_on(target, folder / "model.onnx", input) == expected);
+}
+
+TEST_CASE("a profile counts the instructions of each layer, the same in every run") {
+  Result<TemporaryFolder> folder = TemporaryFolder::create();
+  REQUIRE(folder.ok());
+  fs::path input = folder->path() / "x.npy";
+  REQUIRE(write_file(input, save_npy(Tensor::floats({1, 4}, {1, -2, 3, -4}))).ok());
+  std::string first;
+  for (int i = 0; i < 2; ++i) {
+    ProcessResult run = kiln_command({"run", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "-q", "--input", input.string(), "--target", "rv32imafc", "--profile"});
+    INFO(run.output);
+    REQUIRE(run.exit_code == 0);
+    CHECK(std::regex_search(run.output, std::regex("[1-9][0-9]* instructions per inference, [1-9][0-9]* bytes of stack on rv32imafc")));
+    if (i == 0) first = run.output;
+    CHECK(run.output == first);
+  }
+  ProcessResult here = kiln_command({"run", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "--input", input.string(), "--profile"});
+  CHECK(here.exit_code == 1);
+  CHECK(here.output.find("--target cortex-m4") != std::string::npos);
+}
+
+TEST_CASE("cores and ISA strings that do not exist are refused") {
+  for (const auto& [target, cpu, words] : {std::tuple("cortex-m4", "cortex-a53", "there is no Cortex-M core 'cortex-a53'"),
+                                           std::tuple("cortex-m4", "cortex-m4+nofoo", "'nofoo' is no extension"),
+                                           std::tuple("rv32imc", "rv32xyz", "'rv32xyz' is no RISC-V ISA string")}) {
+    ProcessResult run = kiln_command({"inspect", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "--target", target, "--cpu", cpu});
+    INFO(run.output);
+    CHECK(run.exit_code == 1);
+    CHECK(run.output.find(words) != std::string::npos);
+  }
+}
