@@ -68,7 +68,7 @@ TEST_CASE("quantized real models compute on integers and store their weights as 
   }
 }
 
-TEST_CASE("--io-dtype int8 needs a model that quantizes at its boundary") {
+TEST_CASE("integers at the boundary (--io-dtype int8) need a model that quantizes at its boundary") {
   Result<ProcessResult> result = run_process({KILN_BINARY, "inspect", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "--io-dtype", "int8"}, ".");
   REQUIRE(result.ok());
   CHECK(result->exit_code == 1);
