@@ -111,7 +111,7 @@ TEST_CASE("a file is one sample or as many as its first dimension", "[data]") {
   CHECK(shape.message == "the file holds an array f32[3,2,2], input 'x' is f32[1,3,2].");
 }
 
-TEST_CASE("--skip and --limit choose samples and their labels", "[data]") {
+TEST_CASE("the options --skip and --limit choose samples and their labels", "[data]") {
   Files files;
   files.write("x.npy", counting({6, 2}));
   files.write("labels.npy", Tensor::int64s({5, 4, 3, 2, 1, 0}));
