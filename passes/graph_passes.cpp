@@ -10,6 +10,7 @@
 #include "passes/integer_layers.h"
 #include "passes/simplify_arithmetic.h"
 #include "passes/simplify_reshapes.h"
+#include "passes/spelled_quantize.h"
 
 namespace kiln {
 namespace {
@@ -17,6 +18,7 @@ namespace {
 constexpr GraphPass kPasses[] = {
     {"fold-constants", "computes nodes whose operands are all constant", fold_constants, Stage::canonical},
     // From here on no node has only constant operands.
+    {"spelled-quantize", "names quantization that is spelled out with arithmetic", spelled_quantize, Stage::canonical},
     {"simplify-arithmetic", "drops additions of zero and the like, names activations that are spelled out", simplify_arithmetic, Stage::canonical},
     {"cancel-transposes", "keeps values in the order in which convolutions read them", cancel_transposes, Stage::canonical},
     {"simplify-reshapes", "merges reshapes and moves them out of the way of fusions", simplify_reshapes, Stage::canonical},

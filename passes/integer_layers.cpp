@@ -84,13 +84,13 @@ Result<bool> integer_layers(Graph& graph, PassContext& context) {
   if (!merged) return merged;
   bool changed = *named || *merged;
   for (bool again = true; again; changed = changed || again) {
-    Result<bool> moved = apply_all(graph, context, {sink_dequantize, cancel_conversions, lift_quantize, tabulate});
+    Result<bool> moved = apply_all(graph, context, {clamp_integers, sink_dequantize, cancel_conversions, lift_quantize, tabulate});
     if (!moved) return moved;
     Result<bool> turned = apply_all(graph, context, {integer_layer, integer_binary, integer_unary, integer_function});
     if (!turned) return turned;
     again = *moved || *turned;
   }
-  Result<bool> fused = apply_all(graph, context, {fuse_clamp});
+  Result<bool> fused = apply_all(graph, context, {fuse_clamp, clamp_floats});
   if (!fused) return fused;
   return changed || *fused;
 }
@@ -100,7 +100,10 @@ Result<bool> integer_boundary(Graph& graph, PassContext& context) {
   for (ValueId input : graph.inputs) {
     std::vector<NodeId> users = graph.value(input).users;
     bool quantized = !users.empty() && !graph.is_output(input) && graph.type(input).dtype == DType::f32;
-    for (NodeId user : users) quantized = quantized && graph.node(user).op == &ops::quantize && graph.node(user).attrs == graph.node(users[0]).attrs;
+    for (NodeId user : users) {
+      const Node& node = graph.node(user);
+      quantized = quantized && node.op == &ops::quantize && !has_bounds(node.attrs) && node.attrs == graph.node(users[0]).attrs;
+    }
     if (!quantized) continue;
     TensorType type = graph.type(graph.node(users[0]).outputs[0]);
     if (type.quant->per_axis()) continue;

@@ -100,6 +100,7 @@ Result<bool> lift_quantize(Graph& graph, NodeId id) {
   const Node node = graph.node(above);
   const Quant quant = *graph.type(quantize.outputs[0]).quant;
   if (!moves_elements(*node.op) || node.outputs.size() != 1 || !fills_on_grid(graph, node, quant)) return false;
+  if (node.op == &ops::pad && has_bounds(quantize.attrs)) return false;  // the filling may lie beyond them
   GraphBuilder b(graph, joined_origin(node, quantize), id);
   std::vector<size_t> moved = moved_operands(graph, node);
   std::vector<ValueId> integers;
@@ -122,7 +123,7 @@ Result<bool> cancel_conversions(Graph& graph, NodeId id) {
   if (quantize.op != &ops::quantize) return false;
   const Node* dequantize = graph.producer(quantize.inputs[0]);
   if (!dequantize || dequantize->op != &ops::dequantize) return false;
-  if (graph.type(quantize.inputs[0]).quant != graph.type(quantize.outputs[0]).quant) return false;
+  if (graph.type(quantize.inputs[0]).quant != graph.type(quantize.outputs[0]).quant || has_bounds(quantize.attrs)) return false;
   ValueId x = dequantize->inputs[0];
   for (float scale : graph.type(quantize.inputs[0]).quant->scale)
     if (scale < std::numeric_limits<float>::min()) return false;  // products with the least numbers are not exact

@@ -13,8 +13,14 @@ Result<bool> cancel_conversions(Graph& graph, NodeId quantize);
 
 // integer_tables.cpp
 Result<bool> tabulate(Graph& graph, NodeId quantize);
+
+// integer_clamps.cpp
 /// A table or relu or clip of 16 bits that only clamps becomes the bounds of the integer operator before it.
 Result<bool> fuse_clamp(Graph& graph, NodeId lookup);
+/// max, min and relu of integers become bounds of the quantize node before them.
+Result<bool> clamp_integers(Graph& graph, NodeId max_or_min);
+/// relu and clip of floats become bounds of the quantize node behind them.
+Result<bool> clamp_floats(Graph& graph, NodeId relu_or_clip);
 
 // integer_operators.cpp
 Result<bool> integer_layer(Graph& graph, NodeId layer);

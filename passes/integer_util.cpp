@@ -38,7 +38,8 @@ std::optional<QuantizedResult> quantized_result_of(const Graph& graph, ValueId v
       if (quant.per_axis()) return std::nullopt;
       result.quantize = id;
       result.quant = quant;
-      result.bounds = {quantized(low, quant), quantized(high, quant)};
+      IntegerRange own = bounds_of(node.attrs, quant.dtype);
+      result.bounds = {std::clamp(quantized(low, quant), own.low, own.high), std::clamp(quantized(high, quant), own.low, own.high)};
       return result;
     }
     bool is_relu = node.op == &ops::relu, is_clip = node.op == &ops::clip;

@@ -15,6 +15,9 @@ std::optional<Quant> grid_of(const Graph& graph, ValueId v);
 /// The same for one grid of the whole tensor.
 std::optional<Quant> tensor_grid_of(const Graph& graph, ValueId v);
 
+/// Whether a quantize node or an integer operator has bounds narrower than its type.
+inline bool has_bounds(const Attrs& attrs) { return attrs.has("low") || attrs.has("high"); }
+
 /// The integers behind `v`, which has a grid: the operand of the dequantize node, or a constant that `builder` adds.
 ValueId stored(GraphBuilder& builder, ValueId v);
 

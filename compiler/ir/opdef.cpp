@@ -13,9 +13,19 @@ const OpDef* OpTable::find(std::string_view core_name) const {
   return nullptr;
 }
 
+namespace {
+
+/// The operators of QONNX have been published under three domains.
+std::string_view one_domain(std::string_view domain) {
+  return domain == "finn.custom_op.general" || domain == "onnx.brevitas" ? "qonnx.custom_op.general" : domain;
+}
+
+}  // namespace
+
 const OpDef* OpTable::find_onnx(std::string_view domain, std::string_view type) const {
+  std::string_view in = one_domain(domain);
   for (const OpDef* op : ops_)
-    if (!op->onnx.type.empty() && op->onnx.type == type && op->onnx.domain == domain) return op;
+    if (!op->onnx.type.empty() && op->onnx.type == type && op->onnx.domain == in) return op;
   return nullptr;
 }
 

@@ -59,6 +59,32 @@ int64_t macs_conv2d(const OpArgs& args) {
   return args.outputs[0]->elements() * w[1] * w[2] * w[3];
 }
 
+Result<OnnxConv> onnx_conv(const OnnxNode& node, GraphBuilder& b) {
+  const Shape x = b.shape(node.inputs[0]), w = b.shape(node.inputs[1]);
+  if (Status s = check_spatial(x, "the input"); !s) return std::move(s).diagnostic();
+  if (w.size() != x.size())
+    return bad_node(fmt::format("the weights {} have {} dimensions, the input {} has {}.", to_string(w), w.size(), to_string(x), x.size()));
+  std::vector<int64_t> kernel(w.begin() + 2, w.end());
+  if (std::vector<int64_t> given = node.attrs.ints("kernel_shape", kernel); given != kernel)
+    return bad_node(fmt::format("'kernel_shape' is {}, the weights are {}.", to_string(given), to_string(w)));
+  int64_t groups = node.attrs.i("group", 1);
+  if (groups < 1 || w[1] * groups != x[1])
+    return bad_node(fmt::format("the input has {} channels, the weights {} with 'group' {} need {}.", x[1], to_string(w), groups, w[1] * groups));
+  Result<Window> window = onnx_window(node, x, kernel);
+  if (!window) return std::move(window).diagnostic();
+  Result<ValueId> image = to_channels_last(b, node.inputs[0]);
+  if (!image) return std::move(image).diagnostic();
+  Result<ValueId> filters = to_channels_last(b, node.inputs[1]);
+  if (!filters) return std::move(filters).diagnostic();
+  return OnnxConv{*image, *filters, *window, groups, static_cast<int64_t>(x.size())};
+}
+
+Attrs conv_attrs(const OnnxConv& conv) {
+  Attrs attrs = window_attrs(conv.window);
+  if (conv.groups != 1) attrs.set("groups", conv.groups);
+  return attrs;
+}
+
 namespace {
 
 InferResult infer_conv2d(const OpArgs& args) {
@@ -126,30 +152,13 @@ Status lower_conv2d(const Graph& graph, const Node& node, Lowering& lowering) {
 
 /// ONNX Conv: x [N,C,...], w [O,C/groups,...], bias [O].
 ImportResult import_conv(const OnnxNode& node, GraphBuilder& b) {
-  const Shape x = b.shape(node.inputs[0]), w = b.shape(node.inputs[1]);
-  if (Status s = check_spatial(x, "the input"); !s) return std::move(s).diagnostic();
-  if (w.size() != x.size())
-    return bad_node(fmt::format("the weights {} have {} dimensions, the input {} has {}.", to_string(w), w.size(), to_string(x), x.size()));
-  std::vector<int64_t> kernel(w.begin() + 2, w.end());
-  if (std::vector<int64_t> given = node.attrs.ints("kernel_shape", kernel); given != kernel)
-    return bad_node(fmt::format("'kernel_shape' is {}, the weights are {}.", to_string(given), to_string(w)));
-  int64_t groups = node.attrs.i("group", 1);
-  if (groups < 1 || w[1] * groups != x[1])
-    return bad_node(fmt::format("the input has {} channels, the weights {} with 'group' {} need {}.", x[1], to_string(w), groups, w[1] * groups));
-  Result<Window> window = onnx_window(node, x, kernel);
-  if (!window) return std::move(window).diagnostic();
-
-  Result<ValueId> image = to_channels_last(b, node.inputs[0]);
-  if (!image) return std::move(image).diagnostic();
-  Result<ValueId> filters = to_channels_last(b, node.inputs[1]);
-  if (!filters) return std::move(filters).diagnostic();
-  Attrs attrs = window_attrs(*window);
-  if (groups != 1) attrs.set("groups", groups);
-  std::vector<ValueId> inputs = {*image, *filters};
+  Result<OnnxConv> conv = onnx_conv(node, b);
+  if (!conv) return std::move(conv).diagnostic();
+  std::vector<ValueId> inputs = {conv->x, conv->w};
   if (node.has(2)) inputs.push_back(node.inputs[2]);
-  Result<ValueId> y = b.add(ops::conv2d, inputs, std::move(attrs));
+  Result<ValueId> y = b.add(ops::conv2d, inputs, conv_attrs(*conv));
   if (!y) return std::move(y).diagnostic();
-  return one(from_channels_last(b, *y, static_cast<int64_t>(x.size())));
+  return one(from_channels_last(b, *y, conv->rank));
 }
 
 constexpr AttrSpec kConvAttrs[] = {

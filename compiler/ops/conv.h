@@ -20,6 +20,18 @@ ConvKind conv2d_kind(const OpArgs& args);
 Tensor channels_innermost(const Tensor& w);
 int64_t macs_conv2d(const OpArgs& args);
 
+/// What ONNX Conv and its like say of x [N,C,...] and w [O,C/groups,...] in inputs 0 and 1.
+struct OnnxConv {
+  ValueId x = kNoValue, w = kNoValue;  ///< as core operators take them
+  Window window;
+  int64_t groups = 1;
+  int64_t rank = 4;  ///< of the ONNX tensors
+};
+/// Errors: bad_node when operands or attributes do not fit, unsupported_node for 3-D.
+Result<OnnxConv> onnx_conv(const OnnxNode& node, GraphBuilder& b);
+/// The attributes of conv2d or qconv2d with this geometry.
+Attrs conv_attrs(const OnnxConv& conv);
+
 /// Geometry into a Conv2d or QConv2d descriptor; args.outputs must be there.
 template <class D>
 void describe_conv2d(D& d, const OpArgs& args) {

@@ -80,6 +80,13 @@ Result<ValueId> dequantized_bias(ValueId bias, ValueId x_scale, ValueId w_scale,
 
 namespace {
 
+/// Refuses a node without these inputs (bad_node); those in between are optional.
+Status check_given(const OnnxNode& node, std::initializer_list<size_t> inputs) {
+  for (size_t i : inputs)
+    if (!node.has(i)) return bad_node(fmt::format("input {} is missing, {} needs it.", i, node.type));
+  return Done{};
+}
+
 /// Operand at `input`, with scale and zero point in the two inputs behind it.
 Result<ValueId> dequantized_at(size_t input, const OnnxNode& node, GraphBuilder& b, int64_t axis = -1) {
   return dequantized(node.inputs[input], grid_operands(node, input + 1, input + 2, axis), node, b);
@@ -169,6 +176,7 @@ ImportResult import_qgemm(const OnnxNode& node, GraphBuilder& b) {
 
 /// QLinearAdd, QLinearMul: a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point.
 ImportResult import_qlinear_binary(const OnnxNode& node, GraphBuilder& b) {
+  if (Status s = check_given(node, {3, 4, 6}); !s) return std::move(s).diagnostic();
   Result<ValueId> left = dequantized_at(0, node, b), right = dequantized_at(3, node, b);
   if (!left) return one(left);
   if (!right) return one(right);
@@ -177,6 +185,7 @@ ImportResult import_qlinear_binary(const OnnxNode& node, GraphBuilder& b) {
 
 /// Operators of one operand: x, x_scale, x_zero_point, y_scale, y_zero_point, and the attributes of the float operator.
 ImportResult import_qlinear_unary(const OnnxNode& node, GraphBuilder& b) {
+  if (Status s = check_given(node, {3}); !s) return std::move(s).diagnostic();
   Result<ValueId> x = dequantized_at(0, node, b);
   if (!x) return one(x);
   std::string_view type = std::string_view(node.type).substr(std::string_view("QLinear").size());
@@ -185,6 +194,7 @@ ImportResult import_qlinear_unary(const OnnxNode& node, GraphBuilder& b) {
 
 /// `opset` says which Softmax is meant: before 13 it spans all dimensions from the axis on.
 ImportResult import_qlinear_softmax(const OnnxNode& node, GraphBuilder& b) {
+  if (Status s = check_given(node, {3}); !s) return std::move(s).diagnostic();
   Result<ValueId> x = dequantized_at(0, node, b);
   if (!x) return one(x);
   OnnxNode plain{"", "Softmax", node.name, node.attrs.i("opset", 13), without(node.attrs, {"opset"}), {*x}, 1, {true}};
@@ -196,8 +206,8 @@ ImportResult import_qlinear_softmax(const OnnxNode& node, GraphBuilder& b) {
 /// Inputs: y_scale, y_zero_point, then x, x_scale, x_zero_point of each piece.
 ImportResult import_qlinear_concat(const OnnxNode& node, GraphBuilder& b) {
   std::vector<ValueId> pieces;
-  for (size_t i = 2; i < node.inputs.size(); i += 3) {
-    if (!node.has(i) || !node.has(i + 1)) return bad_node(fmt::format("input {} or {} is missing, pieces come with a scale and a zero point.", i, i + 1));
+  for (size_t i = 2; i < std::max<size_t>(node.inputs.size(), 3); i += 3) {
+    if (Status s = check_given(node, {i, i + 1}); !s) return std::move(s).diagnostic();
     Result<ValueId> piece = dequantized_at(i, node, b);
     if (!piece) return one(piece);
     pieces.push_back(*piece);
@@ -207,6 +217,7 @@ ImportResult import_qlinear_concat(const OnnxNode& node, GraphBuilder& b) {
 
 /// Inputs: condition, x, x_scale, x_zero_point, y, y_scale, y_zero_point, z_scale, z_zero_point.
 ImportResult import_qlinear_where(const OnnxNode& node, GraphBuilder& b) {
+  if (Status s = check_given(node, {4, 5, 7}); !s) return std::move(s).diagnostic();
   Result<ValueId> x = dequantized_at(1, node, b), y = dequantized_at(4, node, b);
   if (!x) return one(x);
   if (!y) return one(y);
@@ -237,7 +248,7 @@ constexpr OpDef qlinear_op(OnnxOp onnx, std::string_view summary, ImportResult (
 }
 
 constexpr OpDef unary_qlinear_op(std::string_view type, std::span<const AttrSpec> attrs, std::string_view summary) {
-  return qlinear_op({.type = type, .domain = "com.microsoft", .attrs = attrs, .min_inputs = 4, .max_inputs = 5}, summary, import_qlinear_unary);
+  return qlinear_op({.type = type, .domain = "com.microsoft", .attrs = attrs, .min_inputs = 2, .max_inputs = 5}, summary, import_qlinear_unary);
 }
 
 }  // namespace
@@ -252,18 +263,18 @@ const OpDef qlinear_matmul = qlinear_op({.type = "QLinearMatMul", .attrs = {}, .
                                         "product of matrices of integers on grids", import_qlinear_matmul);
 const OpDef microsoft_qgemm = qlinear_op({.type = "QGemm", .domain = "com.microsoft", .attrs = kGemmAttrs, .min_inputs = 6, .max_inputs = 9},
                                          "alpha * a * b + c of integers on grids", import_qgemm);
-const OpDef microsoft_qlinear_add = qlinear_op({.type = "QLinearAdd", .domain = "com.microsoft", .attrs = {}, .min_inputs = 7, .max_inputs = 8},
+const OpDef microsoft_qlinear_add = qlinear_op({.type = "QLinearAdd", .domain = "com.microsoft", .attrs = {}, .min_inputs = 2, .max_inputs = 8},
                                                "sum of integers on grids", import_qlinear_binary);
-const OpDef microsoft_qlinear_mul = qlinear_op({.type = "QLinearMul", .domain = "com.microsoft", .attrs = {}, .min_inputs = 7, .max_inputs = 8},
+const OpDef microsoft_qlinear_mul = qlinear_op({.type = "QLinearMul", .domain = "com.microsoft", .attrs = {}, .min_inputs = 2, .max_inputs = 8},
                                                "product of integers on grids", import_qlinear_binary);
 const OpDef microsoft_qlinear_concat =
-    qlinear_op({.type = "QLinearConcat", .domain = "com.microsoft", .attrs = kAxisAttrs, .min_inputs = 4}, "joins integers of several grids on one",
+    qlinear_op({.type = "QLinearConcat", .domain = "com.microsoft", .attrs = kAxisAttrs}, "joins integers of several grids on one",
                import_qlinear_concat);
 const OpDef microsoft_qlinear_where =
-    qlinear_op({.type = "QLinearWhere", .domain = "com.microsoft", .attrs = {}, .min_inputs = 8, .max_inputs = 9},
+    qlinear_op({.type = "QLinearWhere", .domain = "com.microsoft", .attrs = {}, .min_inputs = 3, .max_inputs = 9},
                "a choice between integers of two grids", import_qlinear_where);
 const OpDef microsoft_qlinear_softmax =
-    qlinear_op({.type = "QLinearSoftmax", .domain = "com.microsoft", .attrs = kSoftmaxAttrs, .min_inputs = 4, .max_inputs = 5},
+    qlinear_op({.type = "QLinearSoftmax", .domain = "com.microsoft", .attrs = kSoftmaxAttrs, .min_inputs = 2, .max_inputs = 5},
                "softmax of integers on a grid", import_qlinear_softmax);
 const OpDef microsoft_qlinear_sigmoid = unary_qlinear_op("QLinearSigmoid", {}, "sigmoid of integers on a grid");
 const OpDef microsoft_qlinear_leaky_relu = unary_qlinear_op("QLinearLeakyRelu", kAlphaAttrs, "leaky relu of integers on a grid");

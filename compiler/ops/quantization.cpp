@@ -55,6 +55,43 @@ Result<Quant> quant_of(const Attrs& attrs, const Shape& shape) {
   return quant;
 }
 
+namespace {
+
+/// The axis of x along which a tensor that broadcasts against x varies: -1 for none, nothing when there are several.
+std::optional<int64_t> varying_axis(const Shape& t, const Shape& x) {
+  int64_t axis = -1;
+  for (size_t i = 0; i < t.size(); ++i) {
+    if (t[i] == 1) continue;
+    if (axis >= 0 || t.size() > x.size()) return std::nullopt;
+    axis = static_cast<int64_t>(x.size() - t.size() + i);
+    if (x[static_cast<size_t>(axis)] != t[i]) return std::nullopt;
+  }
+  return axis;
+}
+
+}  // namespace
+
+std::optional<Quant> broadcast_grid(const Tensor& scale, const Tensor& zero, const Shape& x, DType dtype) {
+  std::optional<int64_t> s = varying_axis(scale.type.shape, x), z = varying_axis(zero.type.shape, x);
+  if (!s || !z || (*s >= 0 && *z >= 0 && *s != *z)) return std::nullopt;
+  int64_t axis = std::max(*s, *z);
+  size_t count = axis >= 0 ? static_cast<size_t>(x[static_cast<size_t>(axis)]) : 1;
+  Quant quant;
+  quant.dtype = dtype;
+  quant.axis = count > 1 ? axis : 0;
+  IntegerRange range = integer_range(dtype);
+  const std::vector<double> scales = scale.to_doubles(), zeros = zero.to_doubles();
+  for (size_t i = 0; i < count; ++i) {
+    double offset = zeros[*z >= 0 ? i : 0];
+    auto step = static_cast<float>(scales[*s >= 0 ? i : 0]);
+    bool is_grid = step > 0 && std::isfinite(step) && offset == std::floor(offset) && offset >= range.low && offset <= range.high;
+    if (!is_grid) return std::nullopt;
+    quant.scale.push_back(step);
+    quant.zero_point.push_back(static_cast<int32_t>(offset));
+  }
+  return quant;
+}
+
 IntegerRange bounds_of(const Attrs& attrs, DType dtype) {
   IntegerRange range = integer_range(dtype);
   return {static_cast<int32_t>(attrs.i("low", range.low)), static_cast<int32_t>(attrs.i("high", range.high))};

@@ -35,6 +35,10 @@ inline TensorType stored_type(Shape shape, Quant quant) {
   return {dtype, std::move(shape), std::move(quant)};
 }
 
+/// The grid that constants `scale` and `zero`, which broadcast against a tensor of shape `x`, say of it: nothing where it is not one
+/// of the whole tensor or of one axis, with scales above 0 and zero points that are a `dtype`.
+std::optional<Quant> broadcast_grid(const Tensor& scale, const Tensor& zero, const Shape& x, DType dtype);
+
 /// Bounds of a result: attributes "low" and "high" within the range of its type (fused relu and clip), else that range.
 IntegerRange bounds_of(const Attrs& attrs, DType dtype);
 /// round_half_even(value / scale) + zero point within the range of the grid's type. The grid is one of a whole tensor.

@@ -33,9 +33,9 @@ InferResult infer_dequantize(const OpArgs& args) {
   return std::vector<TensorType>{{DType::f32, args.in(0).shape, *std::move(quant)}};
 }
 
-Quantize quantize_descriptor(const Shape& shape, const Quant& quant) {
+Quantize quantize_descriptor(const Shape& shape, const Quant& quant, const Attrs& attrs) {
   AxisLoops loops = axis_loops(shape, quant);
-  IntegerRange range = integer_range(quant.dtype);
+  IntegerRange range = bounds_of(attrs, quant.dtype);
   return {loops.outer, loops.channels, loops.inner, range.low, range.high};
 }
 
@@ -50,7 +50,7 @@ EvalResult eval_quantize(const OpArgs& args) {
   Tensor y(type);
   with_storage_type(type.dtype, [&]<class T>() {
     if constexpr (std::is_integral_v<T> && sizeof(T) <= 2)
-      nn::ref::quantize(quantize_descriptor(type.shape, quant), args.constant(0)->as<float>().data(), quant.scale.data(), quant.zero_point.data(),
+      nn::ref::quantize(quantize_descriptor(type.shape, quant, args.attrs), args.constant(0)->as<float>().data(), quant.scale.data(), quant.zero_point.data(),
                         y.as<T>().data());
   });
   return std::vector<Tensor>{std::move(y)};
@@ -76,7 +76,7 @@ Status lower_conversion(const Graph& graph, const Node& node, Lowering& lowering
   auto count = static_cast<int64_t>(quant.scale.size());
   KernelCall call;
   call.family = std::string(node.op->name);
-  if (node.op == &ops::quantize) call.descriptor = quantize_descriptor(y.shape, quant);
+  if (node.op == &ops::quantize) call.descriptor = quantize_descriptor(y.shape, quant, node.attrs);
   else call.descriptor = dequantize_descriptor(y.shape, quant);
   call.inputs = {lowering.tensor(node.inputs[0]), lowering.constant(Tensor::of<float>({count}, quant.scale), name + "_scale"),
                  lowering.constant(Tensor::of<int32_t>({count}, quant.zero_point), name + "_zero_point")};
