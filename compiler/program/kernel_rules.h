@@ -21,4 +21,15 @@ Tuning tune_simd_window(const KernelContext& context);
 /// Weights (operand 1) and bias (operand 2) in blocks of lanes * vectors channels.
 void pack_simd_blocks(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 
+// arm_rules.cpp
+std::optional<std::string> refuse_dsp_dense(const KernelContext& context);
+std::optional<std::string> refuse_dsp_layer(const KernelContext& context);
+std::optional<std::string> refuse_dsp_depthwise(const KernelContext& context);
+/// The widened inputs of a tile of pixels, or of one row.
+int64_t dsp_column_bytes(const KernelContext& context);
+int64_t dsp_row_bytes(const KernelContext& context);
+void pack_dsp_tile(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+void pack_dsp_row(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+void pack_dsp_depthwise(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+
 }  // namespace kiln::rules

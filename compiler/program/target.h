@@ -14,6 +14,7 @@ namespace kiln {
 enum Capability : uint32_t {
   kNoCapability = 0,
   kSimdF32 = 1u << 0,  ///< float vectors of Target::vector_bytes through the compiler's vector extensions
+  kArmDsp = 1u << 8,   ///< the DSP instructions of Armv7E-M and Armv8-M: SMLAD, SXTB16
 };
 
 /// How code for another machine is built.

@@ -74,6 +74,7 @@ Result<Target> make_cortex_m(const std::string& name, const std::string& cpu) {
     if (core->extensions & bit) target.features.emplace_back(text);
   };
   feature(llvm::ARM::AEK_DSP, "dsp");
+  if (core->extensions & llvm::ARM::AEK_DSP) target.capabilities |= kArmDsp;
   if (core->fpu) target.features.emplace_back("fp");
   feature(llvm::ARM::AEK_SIMD, "mve");
   target.arena_align = core->extensions & llvm::ARM::AEK_SIMD ? 16 : 8;

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Integer kernels of microcontrollers against the reference evaluation: generated layers, many to an image, run in QEMU.
+#include <catch2/catch.hpp>
+#include <random>
+
+#include "compiler/driver/host_runner.h"
+#include "compiler/driver/pipeline.h"
+#include "compiler/ir/random_tensor.h"
+#include "compiler/ops/evaluate.h"
+#include "compiler/ops/quantization.h"
+
+using namespace kiln;
+
+namespace {
+
+/// Layers side by side, each with an input and an output of its own.
+class LayerGenerator {
+ public:
+  explicit LayerGenerator(uint32_t seed) : random_(seed) {}
+
+  Graph graph(int layers) {
+    Graph graph;
+    GraphBuilder b(graph, {"layer"});
+    for (int i = 0; i < layers; ++i) {
+      int kind = pick(0, 3);
+      Attrs attrs = numbers();
+      Result<ValueId> y = kind == 0 ? dense(graph, b, attrs) : convolution(graph, b, attrs, kind == 1);
+      INFO((y.ok() ? "" : y.diagnostic().message));
+      REQUIRE(y.ok());
+      graph.add_output(*y, "y" + std::to_string(i));
+    }
+    return graph;
+  }
+
+ private:
+  int pick(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
+
+  /// The arithmetic: signedness, zero points, bounds, a multiplier for all or one per channel (set later).
+  Attrs numbers() {
+    x_ = pick(0, 1) ? DType::i8 : DType::u8;
+    Quant y{{0.1f}, {pick(0, 1) ? pick(-128, 127) : -128}, 0, DType::i8};
+    if (pick(0, 2) == 0) y = Quant{{0.1f}, {pick(0, 255)}, 0, DType::u8};
+    Attrs attrs = quant_attrs(y);
+    IntegerRange x = integer_range(x_);
+    attrs.set("x_zero_point", int64_t{pick(x.low, x.high)});
+    if (pick(0, 2) == 0) attrs.set("low", int64_t{y.zero_point[0]});
+    return attrs;
+  }
+
+  void set_multiplier(Attrs& attrs, int64_t channels, int64_t products) {
+    std::vector<double> multiplier;
+    int64_t entries = pick(0, 1) ? channels : 1;
+    for (int64_t i = 0; i < entries; ++i)
+      multiplier.push_back(static_cast<double>(static_cast<float>(pick(1, 1000)) * 1e-5f / static_cast<float>(products)));
+    attrs.set("multiplier", multiplier);
+  }
+
+  ValueId weights(GraphBuilder& b, Shape shape) { return b.add_constant(random_tensor({DType::i8, std::move(shape), {}}, random_())); }
+  ValueId bias(GraphBuilder& b, int64_t channels) {
+    Tensor t(TensorType{DType::i32, {channels}, {}});
+    for (int32_t& v : t.as<int32_t>()) v = pick(-100000, 100000);
+    return b.add_constant(std::move(t));
+  }
+
+  Result<ValueId> dense(Graph& graph, GraphBuilder& b, Attrs attrs) {
+    int64_t rows = pick(1, 9), in = pick(1, 70), out = pick(1, 19);
+    ValueId x = graph.add_input("x", {x_, {rows, in}, {}});
+    set_multiplier(attrs, out, in);
+    return b.add(ops::qdense, {x, weights(b, {out, in}), bias(b, out)}, std::move(attrs));
+  }
+
+  Result<ValueId> convolution(Graph& graph, GraphBuilder& b, Attrs attrs, bool depthwise) {
+    int64_t kh = pick(1, 4), kw = pick(1, 4), channels = depthwise ? pick(4, 21) : pick(1, 13), out = depthwise ? channels : pick(1, 13);
+    std::vector<int64_t> strides{pick(1, 2), pick(1, 2)}, dilations{pick(1, 2), pick(1, 2)}, pads;
+    for (int i = 0; i < 4; ++i) pads.push_back(pick(0, static_cast<int>(i % 2 ? kw : kh) - 1));
+    int64_t h = (kh - 1) * dilations[0] + pick(1, 6), w = (kw - 1) * dilations[1] + pick(1, 6);
+    ValueId x = graph.add_input("x", {x_, {pick(1, 2), h, w, channels}, {}});
+    attrs.set("strides", strides);
+    attrs.set("dilations", dilations);
+    attrs.set("pads", pads);
+    if (depthwise) attrs.set("groups", channels);
+    int64_t taken = depthwise ? 1 : channels;
+    set_multiplier(attrs, out, kh * kw * taken);
+    return b.add(ops::qconv2d, {x, weights(b, {out, kh, kw, taken}), bias(b, out)}, std::move(attrs));
+  }
+
+  std::mt19937 random_;
+  DType x_ = DType::i8;
+};
+
+}  // namespace
+
+TEST_CASE("generated integer layers on boards equal the reference to the bit") {
+  constexpr int kLayers = 40;
+  for (const auto& [target, cpu] : {std::pair("cortex-m4", ""), std::pair("cortex-m33", ""), std::pair("cortex-m4", "cortex-m4+nofp"), std::pair("rv32imc", "")}) {
+    INFO(target << " " << cpu);
+    LayerGenerator generator(static_cast<uint32_t>(std::hash<std::string>{}(std::string(target) + cpu)));
+    ImportedModel model;
+    model.graph = generator.graph(kLayers);
+    CommonOptions options;
+    options.name = "layers";
+    options.target = target;
+    options.cpu = cpu;
+    Diagnostics diagnostics;
+    std::optional<Compiled> compiled = compile_graph(std::move(model), options, diagnostics);
+    for (const Diagnostic& d : diagnostics.all()) UNSCOPED_INFO(to_string(d));
+    REQUIRE(compiled);
+    std::vector<std::vector<Tensor>> sets;
+    for (uint64_t set = 0; set < 3; ++set) {
+      std::vector<Tensor>& inputs = sets.emplace_back();
+      for (ValueId v : compiled->graph.inputs) inputs.push_back(random_tensor(compiled->graph.type(v), 100 * set + inputs.size()));
+    }
+    Result<HostProgram> image = HostProgram::build(compiled->program, compiled->target, emit_bundle(compiled->program, compiled->target, compiled->info, {}), {});
+    if (!image) FAIL(to_string(image.diagnostic()));
+    Result<HostResult> result = image->run(sets, {});
+    if (!result) FAIL(to_string(result.diagnostic()));
+    for (size_t set = 0; set < sets.size(); ++set) {
+      std::vector<Tensor> expected = *evaluate(compiled->graph, sets[set]);
+      for (size_t i = 0; i < expected.size(); ++i) {
+        INFO("layer " << i << " " << compiled->program.steps[i].label << " " << to_string(expected[i].type));
+        CHECK(std::ranges::equal(result->outputs[set][i].bytes(), expected[i].bytes()));
+      }
+    }
+  }
+}
