@@ -51,13 +51,11 @@ Result<ImportedModel> import_bytes(const std::string& bytes, const std::filesyst
 
 }  // namespace
 
-std::optional<ImportedModel> import_model(const std::filesystem::path& path,
-                                          const ImportOptions& options, Diagnostics& diagnostics) {
+std::optional<ImportedModel> import_model_bytes(const std::string& bytes, const std::filesystem::path& path,
+                                                const ImportOptions& options, Diagnostics& diagnostics) {
   Diagnostics found;
   std::optional<ImportedModel> imported;
-  if (Result<std::string> bytes = read_file(path, limits::kModelBytes); !bytes) {
-    found.report(std::move(bytes).diagnostic());
-  } else if (Result<ImportedModel> result = import_bytes(*bytes, path, options, found); result) {
+  if (Result<ImportedModel> result = import_bytes(bytes, path, options, found); result) {
     imported = std::move(*result);
   } else {
     found.report(std::move(result).diagnostic());
@@ -65,6 +63,16 @@ std::optional<ImportedModel> import_model(const std::filesystem::path& path,
   for (const Diagnostic& d : found.all()) diagnostics.report(Diagnostic(d).in_file(path.string()));
   if (found.has_errors()) return std::nullopt;
   return imported;
+}
+
+std::optional<ImportedModel> import_model(const std::filesystem::path& path,
+                                          const ImportOptions& options, Diagnostics& diagnostics) {
+  if (Result<std::string> bytes = read_file(path, limits::kModelBytes); bytes) {
+    return import_model_bytes(*bytes, path, options, diagnostics);
+  } else {
+    diagnostics.report(std::move(bytes).diagnostic().in_file(path.string()));
+    return std::nullopt;
+  }
 }
 
 }  // namespace kiln

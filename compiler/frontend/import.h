@@ -30,4 +30,8 @@ struct ImportedModel {
 std::optional<ImportedModel> import_model(const std::filesystem::path& path,
                                           const ImportOptions& options, Diagnostics& diagnostics);
 
+/// The same for a model that is in memory; `path` names it and is where its external data are looked for.
+std::optional<ImportedModel> import_model_bytes(const std::string& bytes, const std::filesystem::path& path,
+                                                const ImportOptions& options, Diagnostics& diagnostics);
+
 }  // namespace kiln

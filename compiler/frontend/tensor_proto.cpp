@@ -195,6 +195,17 @@ Result<Tensor> tensor_from_proto(const onnx::TensorProto& proto, const ExternalD
   return from_typed_fields(std::move(*type), proto);
 }
 
+onnx::TensorProto tensor_to_proto(const Tensor& tensor, const std::string& name) {
+  KILN_CHECK(!is_packed(tensor.type.dtype), "a tensor of 4-bit elements is written to ONNX");
+  onnx::TensorProto proto;
+  proto.set_name(name);
+  for (const OnnxType& type : kTypes)
+    if (type.dtype == tensor.type.dtype) proto.set_data_type(type.number);
+  for (int64_t dim : tensor.type.shape) proto.add_dims(dim);
+  proto.set_raw_data(reinterpret_cast<const char*>(tensor.bytes().data()), tensor.bytes().size());
+  return proto;
+}
+
 Result<std::string> raw_external_data(const onnx::TensorProto& proto,
                                       const ExternalData& external) {
   Result<TensorType> type = type_from_proto(proto);

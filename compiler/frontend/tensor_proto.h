@@ -21,6 +21,9 @@ std::string onnx_type_name(int32_t data_type);
 /// `external` null: a tensor file that stands alone, with no folder to look for data in.
 Result<Tensor> tensor_from_proto(const onnx::TensorProto& proto, const ExternalData* external);
 
+/// The tensor with its elements in raw_data. 4-bit types are not written.
+onnx::TensorProto tensor_to_proto(const Tensor& tensor, const std::string& name);
+
 /// What the raw_data of a tensor with external data would be. Errors as above.
 Result<std::string> raw_external_data(const onnx::TensorProto& proto, const ExternalData& external);
 

@@ -6,20 +6,15 @@
 #include <utility>
 
 namespace kiln {
-namespace {
-
-Result<std::vector<Tensor>> evaluate_node(const Graph& graph, NodeId id, const std::vector<std::optional<Tensor>>& values) {
+Result<std::vector<Tensor>> evaluate_node(const Graph& graph, NodeId id, const std::vector<const Tensor*>& operands) {
   const Node& node = graph.node(id);
   OpArgs args = graph.args(id);
-  for (size_t i = 0; i < node.inputs.size(); ++i)
-    if (node.inputs[i] != kNoValue) args.constants[i] = &*values[index(node.inputs[i])];
+  args.constants = operands;
   if (!node.op->eval) return error(DiagId::unsupported_node, fmt::format("operator '{}' cannot be evaluated in the compiler.", node.op->name)).at_node(node.origin[0]);
   Result<std::vector<Tensor>> out = node.op->eval(args);
   if (!out) return std::move(out).diagnostic().at_node(node.origin[0]);
   return out;
 }
-
-}  // namespace
 
 Result<std::vector<std::optional<Tensor>>> evaluate_values(const Graph& graph, const std::vector<Tensor>& inputs) {
   std::vector<std::optional<Tensor>> values(graph.value_count());
@@ -34,7 +29,9 @@ Result<std::vector<std::optional<Tensor>>> evaluate_values(const Graph& graph, c
   for (size_t i = 0; i < values.size(); ++i)
     if (const Tensor* constant = graph.constant(ValueId{static_cast<uint32_t>(i)})) values[i] = *constant;
   for (NodeId id : graph.order()) {
-    Result<std::vector<Tensor>> out = evaluate_node(graph, id, values);
+    std::vector<const Tensor*> operands;
+    for (ValueId v : graph.node(id).inputs) operands.push_back(v == kNoValue ? nullptr : &*values[index(v)]);
+    Result<std::vector<Tensor>> out = evaluate_node(graph, id, operands);
     if (!out) return std::move(out).diagnostic();
     const std::vector<ValueId>& outputs = graph.node(id).outputs;
     KILN_CHECK(out->size() == outputs.size(), fmt::format("eval of '{}' returns {} tensors", graph.node(id).op->name, out->size()));

@@ -13,6 +13,10 @@ namespace kiln {
 /// their types. Errors: bad_input_data on a wrong count or type; what the hooks say; unsupported_node for an operator without `eval`.
 Result<std::vector<std::optional<Tensor>>> evaluate_values(const Graph& graph, const std::vector<Tensor>& inputs);
 
+/// The outputs of one node. `operands`: a tensor per input, null for an omitted one; their types are those of the graph. Errors: what
+/// the hook says; unsupported_node for an operator without `eval`.
+Result<std::vector<Tensor>> evaluate_node(const Graph& graph, NodeId node, const std::vector<const Tensor*>& operands);
+
 /// The graph's outputs.
 Result<std::vector<Tensor>> evaluate(const Graph& graph, const std::vector<Tensor>& inputs);
 
