@@ -5,7 +5,6 @@
 //   weights[channel pair][group][even, odd]: a word each, its bytes the weights of (channel 0, channel 1) for the pair's first input,
 //     then for its second
 // Inputs are padded with zero weights to a multiple of 4 per row of taps, channels to a multiple of 2.
-// Measured with GCC 12, -O2: 29 instructions for 32 products in the inner loop.
 #pragma once
 
 #include "dsp.h"
@@ -34,9 +33,10 @@ KILN_INLINE uint32_t* widen_run(const X* x, int32_t count, uint32_t* column) {
   return column;
 }
 
-// Adds the products of a tile to sum[pixel * 2 + channel]: add_tile(column, end, w, sum), with the first and behind the last of the
-// column's words; returns the weights of the next two channels. It needs every register that there is, more than compilers hand out to an
-// asm statement: r4-r11 sums, r0 column, r2 weights, r1 and r3 two pixels' inputs, r12 and lr two channels' weights.
+// The sums of a tile: add_tile(column, end, w, sum) takes the first and behind the last of the column's words, and in sum[0] and sum[1] the
+// biases of its two channels; it leaves sum[pixel * 2 + channel] and returns the weights of the next two channels. It needs every
+// register that there is, more than compilers hand out to an asm statement: r4-r11 sums, r0 column, r2 weights, r1 and r3 two pixels' inputs,
+// r12 and lr two channels' weights. Two versions: columns of an even number of groups need fewer turns.
 #define KILN_TILE_PAIR           \
   "ldr r12, [r2], #4\n\t"        \
   "ldrd r1, r3, [r0], #8\n\t"    \
@@ -51,22 +51,34 @@ KILN_INLINE uint32_t* widen_run(const X* x, int32_t count, uint32_t* column) {
   "smlad r9, r1, lr, r9\n\t"     \
   "smlad r10, r3, r12, r10\n\t"  \
   "smlad r11, r3, lr, r11\n\t"
-inline __attribute__((naked, noinline)) const int8_t* add_tile(const uint32_t*, const uint32_t*, const int8_t*, int32_t*) {
-  __asm__ volatile(
-      "push {r4-r11, lr}\n\t"
-      "push {r1, r3}\n\t"
-      "ldm r3, {r4-r11}\n\t"
-      ".balign 4\n"
-      "1:\n\t" KILN_TILE_PAIR KILN_TILE_PAIR
-      "ldr r1, [sp]\n\t"
-      "cmp r0, r1\n\t"
-      "bne 1b\n\t"
-      "ldr r3, [sp, #4]\n\t"
-      "stm r3, {r4-r11}\n\t"
-      "mov r0, r2\n\t"
-      "add sp, #8\n\t"
-      "pop {r4-r11, pc}");
+#define KILN_TILE_GROUP KILN_TILE_PAIR KILN_TILE_PAIR
+#define KILN_TILE(groups)        \
+  __asm__ volatile(              \
+      "push {r4-r11, lr}\n\t"    \
+      "push {r1, r3}\n\t"        \
+      "ldrd r4, r5, [r3]\n\t"    \
+      "mov r6, r4\n\t"           \
+      "mov r7, r5\n\t"           \
+      "mov r8, r4\n\t"           \
+      "mov r9, r5\n\t"           \
+      "mov r10, r4\n\t"          \
+      "mov r11, r5\n\t"          \
+      ".balign 4\n"              \
+      "1:\n\t" groups            \
+      "ldr r1, [sp]\n\t"         \
+      "cmp r0, r1\n\t"           \
+      "bne 1b\n\t"               \
+      "ldr r3, [sp, #4]\n\t"     \
+      "stm r3, {r4-r11}\n\t"     \
+      "mov r0, r2\n\t"           \
+      "add sp, #8\n\t"           \
+      "pop {r4-r11, pc}")
+inline __attribute__((naked, noinline)) const int8_t* add_tile(const uint32_t*, const uint32_t*, const int8_t*, int32_t*) { KILN_TILE(KILN_TILE_GROUP); }
+inline __attribute__((naked, noinline)) const int8_t* add_even_tile(const uint32_t*, const uint32_t*, const int8_t*, int32_t*) {
+  KILN_TILE(KILN_TILE_GROUP KILN_TILE_GROUP);
 }
+#undef KILN_TILE
+#undef KILN_TILE_GROUP
 #undef KILN_TILE_PAIR
 
 // All output channels of 4 pixels, whose results start at y[0] to y[3].
@@ -74,8 +86,10 @@ template <class D, class Y>
 KILN_INLINE void finish_tile(const D& d, int32_t channels, const uint32_t* columns, const uint32_t* end, const int8_t* w, const int32_t* b, const float* m,
                              Y* const (&y)[kPixels]) {
   for (int32_t o = 0; o < channels; o += 2) {
-    int32_t sum[8] = {b[o], b[o + 1], b[o], b[o + 1], b[o], b[o + 1], b[o], b[o + 1]};
-    w = add_tile(columns, end, w, sum);
+    int32_t sum[8];
+    sum[0] = b[o];
+    sum[1] = b[o + 1];
+    w = (end - columns) % (4 * kPixels) == 0 ? add_even_tile(columns, end, w, sum) : add_tile(columns, end, w, sum);
     const float m0 = m[o * d.multiplier_stride], m1 = m[(o + 1) * d.multiplier_stride];
 #pragma GCC unroll 4
     for (int32_t p = 0; p < kPixels; ++p) {
