@@ -167,7 +167,8 @@ Tensor float_tensor(const std::vector<double>& values, const TensorType& type) {
 /// As QuantizeLinear computes: in float32, halves to even.
 double quantized(double value, const Quant& quant, const Range& range) {
   double steps = static_cast<double>(std::nearbyintf(static_cast<float>(value) / quant.scale.front()));
-  return std::clamp(steps + quant.zero_point.front(), range.low, range.high);
+  double zero_point = quant.zero_point.empty() ? 0 : quant.zero_point.front();
+  return std::clamp(steps + zero_point, range.low, range.high);
 }
 
 Result<Tensor> integer_tensor(std::vector<double> values, const ModelInput& input, bool codes) {

@@ -334,7 +334,7 @@ TEST_CASE("the test sets of ONNX are samples", "[data]") {
 TEST_CASE("integer inputs get codes as they are and real numbers quantized", "[data]") {
   Files files;
   ModelInput quantized = input({1, 4}, DType::i8);
-  quantized.type.quant = Quant{{0.5f}, {3}, 0};
+  quantized.type.quant = Quant{.scale = {0.5f}, .zero_point = {3}};
   fs::path codes = files.write("c.npy", Tensor::of<int8_t>({4}, std::vector<int8_t>{-128, 0, 5, 127}));
   Dataset same = open({.path = codes}, {quantized});
   CHECK(numbers(same, 0) == std::vector<double>{-128, 0, 5, 127});
