@@ -147,6 +147,8 @@ std::string float_reason(const Graph& graph, NodeId id) {
     if (graph.constant(v) && !grid_of(graph, v) && !uniform_constant(graph, v)) return fmt::format("constant {} is not quantized.", quoted(graph, v));
     if (!graph.constant(v) && !grid_of(graph, v)) return fmt::format("operand {} is not quantized.", quoted(graph, v));
   }
+  bool wide_softmax = node.op == &ops::softmax && element_bytes(grid_of(graph, node.inputs[0])->dtype) > 1;
+  if (wide_softmax) return "'softmax' of 16-bit integers has no integer form.";
   return fmt::format("its result {} is not quantized.", quoted(graph, node.outputs[0]));
 }
 

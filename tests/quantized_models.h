@@ -175,6 +175,9 @@ inline double steps_between(const Tensor& expected, const Tensor& actual, const 
   return worst;
 }
 
+/// One step between dequantized numbers, which are rounded.
+constexpr double kOneStep = 1.001;
+
 /// A model before and after the graph passes.
 struct Prepared {
   std::string bytes;

@@ -59,7 +59,8 @@ TEST_CASE("MLPerf Tiny in int8 needs the arena of its integers") {
 
 TEST_CASE("quantized real models compute on integers and store their weights as such") {
   for (const char* model : {"mlperf_tiny_kws_int8", "mlperf_tiny_ic_int8", "mlperf_tiny_vww_int8", "mlperf_tiny_ad_int8", "mlperf_tiny_sww_int8", "micro_speech_int8",
-                            "person_detect_int8", "hello_world_int8", "rnnoise_int8", "micro_kws_m_qdq", "cct2_transformer_qdq_u8s8", "espdl_tcn_qdq_a16w8"}) {
+                            "person_detect_int8", "hello_world_int8", "rnnoise_int8", "mlperf_tiny_kws_qop", "mlperf_tiny_ic_qop", "mlperf_tiny_vww_qop",
+                            "mlperf_tiny_ad_qop", "micro_kws_m_qdq", "micro_kws_m_qoperator", "cct2_transformer_qdq_u8s8", "espdl_tcn_qdq_a16w8"}) {
     INFO(model);
     nlohmann::json report = inspected(model, {});
     if (report.is_null()) continue;

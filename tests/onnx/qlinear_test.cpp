@@ -23,8 +23,8 @@ void check_integer(const ModelMaker& m, const std::string& operators) {
   INFO(print_graph(p.optimized, {}));
   CHECK(p.float_reasons() == "");
   CHECK(p.operators() == operators);
-  CHECK(greatest_step(p, 1) <= 1);
-  CHECK(greatest_step_from_ort(p, 2).value_or(0) <= 1);
+  CHECK(greatest_step(p, 1) <= kOneStep);
+  CHECK(greatest_step_from_ort(p, 2).value_or(0) <= kOneStep);
 }
 
 Attrs pads(int64_t p) { return {{"pads", std::vector<int64_t>{p, p, p, p}}}; }
@@ -80,7 +80,7 @@ TEST_CASE("com.microsoft QLinearConv and pools take channels last without transp
   Prepared p = prepare(m);
   CHECK(p.float_reasons() == "");
   CHECK(p.operators() == "qaverage_pool2d qconv2d qreduce_mean");
-  CHECK(greatest_step(p, 1) <= 1);
+  CHECK(greatest_step(p, 1) <= kOneStep);
 }
 
 TEST_CASE("pools of channels second", "[quantized]") {
@@ -129,8 +129,8 @@ TEST_CASE("QGemm with bias, factor and transposed weights; without an output gri
     Prepared p = prepare(m);
     CHECK(p.operators() == "qdense");
     CHECK(p.optimized.type(p.optimized.outputs()[0]).dtype == (grids ? DType::u8 : DType::f32));
-    CHECK(greatest_step(p, 1) <= 1);
-    CHECK(greatest_step_from_ort(p, 2).value_or(0) <= 1);
+    CHECK(greatest_step(p, 1) <= kOneStep);
+    CHECK(greatest_step_from_ort(p, 2).value_or(0) <= kOneStep);
   }
 }
 
@@ -157,7 +157,7 @@ TEST_CASE("zero points that are left out are 0 of the operand's type", "[quantiz
     Prepared p = prepare(m);
     CHECK(p.float_reasons() == "");
     CHECK(p.optimized.type(p.optimized.outputs()[0]).quant->zero_point == std::vector<int32_t>{0});
-    CHECK(greatest_step(p, 1) <= 1);
+    CHECK(greatest_step(p, 1) <= kOneStep);
   }
 }
 
@@ -205,7 +205,7 @@ TEST_CASE("QLinearWhere chooses between integers", "[quantized]") {
   Grid ga = grid(m, DType::u8, 0.05f, 120), gb = grid(m, DType::u8, 0.03f, 90), gy = grid(m, DType::u8, 0.06f, 110);
   m.output(m.node("QLinearWhere", {"c", "a", ga.scale, ga.zero, "b", gb.scale, gb.zero, gy.scale, gy.zero}, {}, kMicrosoft), DType::u8);
   Prepared p = prepare(m);
-  CHECK(greatest_step(p, 1) <= 1);
+  CHECK(greatest_step(p, 1) <= kOneStep);
 }
 
 TEST_CASE("operands that say no grid are refused", "[quantized]") {
