@@ -32,4 +32,26 @@ void pack_dsp_tile(const KernelContext& context, std::vector<std::optional<Tenso
 void pack_dsp_row(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 void pack_dsp_depthwise(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 
+// qbinary_rules.cpp
+std::optional<std::string> refuse_qbinary_integers(const KernelContext& context);
+Tuning tune_qbinary_integers(const KernelContext& context);
+
+// x86_rules.cpp; *_pairs for pmaddwd, *_quads for vpdpbusd
+std::optional<std::string> refuse_x86_conv2d_pairs(const KernelContext& context);
+std::optional<std::string> refuse_x86_conv2d_quads(const KernelContext& context);
+std::optional<std::string> refuse_x86_dense_pairs(const KernelContext& context);
+std::optional<std::string> refuse_x86_dense_quads(const KernelContext& context);
+std::optional<std::string> refuse_x86_depthwise2d(const KernelContext& context);
+std::optional<std::string> refuse_x86_average_pool2d(const KernelContext& context);
+Tuning tune_x86_tile_pairs(const KernelContext& context);
+Tuning tune_x86_tile_quads(const KernelContext& context);
+Tuning tune_x86_window_pairs(const KernelContext& context);
+Tuning tune_x86_window_quads(const KernelContext& context);
+/// Weights (operand 1) in blocks of lanes * vectors channels; quads: bias (operand 2) for an unsigned x.
+void pack_x86_tile_pairs(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+void pack_x86_tile_quads(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+/// Weights, bias for an unsigned x and multipliers (operands 1 to 3) in the order of nn/x86/qdepthwise2d.h.
+void pack_x86_depthwise2d_pairs(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+void pack_x86_depthwise2d_quads(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+
 }  // namespace kiln::rules

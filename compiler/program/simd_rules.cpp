@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules of the float SIMD kernels (runtime-stubs/nn/simd): tile sizes and the packing of weights for them.
-//
-// A tile of `pixels` x `vectors` sums stays in registers, beside `vectors` registers of weights and one or two inputs. Wider
-// tiles read each weight and each input fewer times, so the tile is as large as the register file allows; where a layer has few
-// channels or pixels the sizes are chosen to waste the least work in the last, overlapping block.
+// Rules of the float SIMD kernels (runtime-stubs/nn/simd): tile sizes (tiles.h) and the packing of weights for them.
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "compiler/program/kernel_rules.h"
+#include "compiler/program/tiles.h"
 
 namespace kiln::rules {
 namespace {
-
-/// Below this the reference kernel is as good.
-constexpr int32_t kMinChannels = 4;
-/// A single row of outputs has no neighbours to share weights with; this many independent sums hide the latency of an addition.
-constexpr int32_t kVectorsForOneRow = 8;
-
-int32_t ceil_div(int32_t a, int32_t b) { return (a + b - 1) / b; }
 
 /// The widest power of two that neither the registers nor `channels` exceed.
 int32_t widest_lanes(const Target& target, int32_t channels) {
@@ -27,45 +17,10 @@ int32_t widest_lanes(const Target& target, int32_t channels) {
   return lanes;
 }
 
-/// `count` split into equal blocks of at most `largest`.
-int32_t even_block(int32_t count, int32_t largest) {
-  if (count <= 0) return 1;
-  return ceil_div(count, ceil_div(count, largest));
-}
-
-struct TileShape {
-  int32_t lanes, vectors, pixels;
-};
-
-TileShape choose_tile(const Target& target, int32_t channels, int32_t pixels) {
-  int32_t most_vectors = pixels == 1 ? kVectorsForOneRow : 2;
-  TileShape best{};
-  int32_t best_cost = INT32_MAX;
-  for (int32_t lanes = widest_lanes(target, channels); lanes >= std::min(kMinChannels, channels); lanes /= 2) {
-    for (int32_t vectors = std::min(most_vectors, channels / lanes); vectors >= 1; --vectors) {
-      int32_t cost = ceil_div(channels, lanes * vectors) * vectors;
-      if (cost >= best_cost) continue;
-      best_cost = cost;
-      best = {lanes, vectors, 1};
-    }
-  }
-  best.pixels = even_block(pixels, std::max(1, (target.vector_registers - 2 - best.vectors) / best.vectors));
-  return best;
-}
-
-/// Output columns whose windows lie inside the input (nn::interior).
-template <class D>
-int32_t interior_columns(const D& d) {
-  int32_t first = ceil_div(d.pad_left, d.stride_w);
-  int32_t slack = d.in_w + d.pad_left - (d.kernel_w - 1) * d.dilation_w - 1;
-  int32_t last = slack < 0 ? -1 : std::min(slack / d.stride_w, d.out_w - 1);
-  return std::max(0, last - first + 1);
-}
-
 TileShape tile_of(const KernelContext& c) {
-  if (const auto* d = std::get_if<Dense>(&c.call.descriptor)) return choose_tile(c.target, d->out, d->rows);
+  if (const auto* d = std::get_if<Dense>(&c.call.descriptor)) return choose_tile(c.target.vector_bytes / 4, c.target.vector_registers, d->out, d->rows);
   const auto& d = std::get<Conv2d>(c.call.descriptor);
-  return choose_tile(c.target, d.out_c, std::max(interior_columns(d), 1));
+  return choose_tile(c.target.vector_bytes / 4, c.target.vector_registers, d.out_c, std::max(interior_columns(d), 1));
 }
 
 /// [channel][k] -> [block][k][channel within the block]

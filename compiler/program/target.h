@@ -14,6 +14,8 @@ namespace kiln {
 enum Capability : uint32_t {
   kNoCapability = 0,
   kSimdF32 = 1u << 0,  ///< float vectors of Target::vector_bytes through the compiler's vector extensions
+  kX86 = 1u << 1,      ///< x86-64: integer vectors of Target::integer_vector_bytes with SSE2, AVX2 or AVX-512BW
+  kX86Vnni = 1u << 2,  ///< AVX-512 VNNI with VL: dot products of bytes
   kArmDsp = 1u << 8,   ///< the DSP instructions of Armv7E-M and Armv8-M: SMLAD, SXTB16
 };
 
@@ -40,6 +42,7 @@ struct Target {
   std::vector<std::string> features;  ///< for the manifest: LLVM's feature names that decide kernels, such as "avx2"
   uint32_t capabilities = kNoCapability;
   int32_t vector_bytes = 0;           ///< width of a SIMD register, 0 without kSimdF32
+  int32_t integer_vector_bytes = 0;   ///< the same for integers, 0 without kX86
   int32_t vector_registers = 16;
   int32_t arena_align = 16;           ///< alignment of the arena and of every buffer in it
   std::vector<std::string> compile_flags;  ///< what the bundle's own CMakeLists.txt and `run` add, such as "-O3" or "-mavx2"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The host as a target. LLVM's tables say which features a CPU name stands for; of those only the width of the float
-// vectors and FMA matter to the kernels.
+// The host as a target. LLVM's tables say which features a CPU name stands for; of those only the widths of the
+// vectors, FMA and VNNI matter to the kernels.
 #include <fmt/format.h>
 #include <llvm/ADT/SmallVector.h>
 #include <llvm/ADT/StringMap.h>
@@ -15,7 +15,7 @@ namespace kiln {
 namespace {
 
 /// Features that decide kernels or their block sizes, in the order in which the manifest lists them.
-constexpr const char* kFeatures[] = {"sse2", "sse4.2", "avx", "avx2", "fma", "avx512f", "avx512vnni"};
+constexpr const char* kFeatures[] = {"sse2", "sse4.2", "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512vnni"};
 
 std::vector<std::string> native_features() {
   std::vector<std::string> out;
@@ -46,8 +46,10 @@ Result<Target> make_host(const std::string& name, const std::string& wish) {
   target.name = name;
   target.features = cpu == "native" ? native_features() : features_of(cpu);
   auto has = [&](const char* f) { return std::find(target.features.begin(), target.features.end(), f) != target.features.end(); };
-  target.capabilities = kSimdF32;
+  target.capabilities = kSimdF32 | kX86;
+  if (has("avx512bw") && has("avx512vl") && has("avx512vnni")) target.capabilities |= kX86Vnni;
   target.vector_bytes = has("avx512f") ? 64 : has("avx") ? 32 : 16;
+  target.integer_vector_bytes = has("avx512bw") ? 64 : has("avx2") ? 32 : 16;
   target.vector_registers = has("avx512f") ? 32 : 16;
   target.arena_align = 64;
   target.compile_flags = {"-O3"};  // -O2 of GCC 12 vectorises next to nothing

@@ -32,16 +32,18 @@ check() {  # LABEL COMPILER MACHINE_FLAGS: compiles standard input
   failures=$((failures + 1))
 }
 
-# Requantization calls no float routine where there is no FPU (the names of ARM's and of GCC's own).
-check_no_float_calls() {  # COMPILER MACHINE_FLAGS
-  case "$2" in *cortex-m0* | *cortex-m3* | *rv32imc*) ;; *) return ;; esac
+# The assembly of FILE has no line that matches PATTERN.
+check_assembly() {  # FILE COMPILER MACHINE_FLAGS PATTERN
   compiled=$((compiled + 1))
   # shellcheck disable=SC2086  # several flags
-  assembly=$("$1" "${flags[@]/-fsyntax-only/-S}" $2 -I. -o - - <"$source_dir/tests/kernels/softfloat_requantize.cpp") && [[ -n $assembly ]] &&
-    ! grep -E '__aeabi_(f|d|[iul]+2[fd]|cf|cd)|__(add|sub|mul|div|float|fix|extend|trunc|eq|ne|lt|le|gt|ge|cmp|unord)[a-z]*[sd]f' <<<"$assembly" && return
-  echo "FAILED: $1 $2: float routines in requantization"
+  assembly=$("$2" "${flags[@]/-fsyntax-only/-S}" -O3 $3 -I. -o - - <"$source_dir/tests/kernels/$1") && [[ -n $assembly ]] && ! grep -E "$4" <<<"$assembly" && return
+  echo "FAILED: $2 $3: $1 has what it must not have"
   failures=$((failures + 1))
 }
+
+# Routines for floats, by the names of ARM and of GCC; instructions that fuse a product and a sum.
+routines='__aeabi_(f|d|[iul]+2[fd]|cf|cd)|__(add|sub|mul|div|float|fix|extend|trunc|eq|ne|lt|le|gt|ge|cmp|unord)[a-z]*[sd]f'
+fused='vfn?m(add|sub)|vfn?m[as]\.|fn?m(add|sub)\.[sd]'
 
 for entry in "${compilers[@]}"; do
   IFS='|' read -r compiler machine simd <<<"$entry"
@@ -57,7 +59,15 @@ for entry in "${compilers[@]}"; do
   for file in "${instances[@]}"; do
     [[ -e $file ]] && check "$(basename "$file")" "$compiler" "$machine" <"$file"
   done
-  check_no_float_calls "$compiler" "$machine"
+  # Requantization needs no floats where there is no FPU.
+  case $machine in *cortex-m0* | *cortex-m3* | *rv32imc*) check_assembly softfloat_requantize.cpp "$compiler" "$machine" "$routines" ;; esac
+  case $machine in *hard* | *rv64gc*) check_assembly unfused_rounding.cpp "$compiler" "$machine" "$fused" ;; esac
+  if [[ $simd == x86 ]]; then
+    for level in x86-64-v3 "x86-64-v4 -mavx512vnni"; do
+      check freestanding_x86.cpp "$compiler" "-march=$level" <"$source_dir/tests/kernels/freestanding_x86.cpp"
+    done
+    check_assembly unfused_rounding.cpp "$compiler" -march=x86-64-v3 "$fused"
+  fi
 done
 if ((compiled == 0)); then
   echo "nothing was compiled"

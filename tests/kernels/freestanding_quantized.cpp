@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Instances of the integer kernels, for freestanding_check.sh.
+#include "nn/qbinary.h"
 #include "nn/ref/layer_norm.h"
 #include "nn/ref/qconv2d.h"
 #include "nn/ref/qdense.h"
@@ -29,6 +30,7 @@ struct Pair {
   static constexpr int32_t rank = 2, dims[] = {4, 7}, a_strides[] = {7, 1}, b_strides[] = {0, 1};
   static constexpr int32_t a_zero_point = 1, b_zero_point = -2, y_zero_point = 0, low = 0, high = 127;
   static constexpr float a_scale = 0.1f, b_scale = 0.2f, y_scale = 0.15f, alpha = 0.0f, beta = 6.0f;
+  static constexpr int32_t a_factor = 5592405, b_factor = 11184811, offset = 77, shift = 23;
 };
 
 struct Channels {
@@ -86,6 +88,8 @@ void others(const X* x, const int32_t* index, const float* real, Y* y, float* re
   nn::ref::qbinary<nn::fn::add, nn::fn::relu>(Pair{}, x, y, y);
   nn::ref::qbinary<nn::fn::mul, nn::fn::none>(Pair{}, x, y, y);
   nn::ref::qbinary<nn::fn::div, nn::fn::clip>(Pair{}, x, y, y);
+  nn::qbinary<nn::fn::add, nn::fn::none>(Pair{}, x, y, y);
+  nn::qbinary<nn::fn::mul, nn::fn::none>(Pair{}, x, y, y);
   nn::ref::quantize(Channels{}, real, real, index, y);
   nn::ref::dequantize(Channels{}, x, real, index, real_y);
   nn::ref::qaverage_pool2d(Windows{}, x, real, y);

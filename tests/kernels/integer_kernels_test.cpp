@@ -64,30 +64,12 @@ void check_binary(LayerNumbers& n, OracleF f, OracleAct act) {
 
 template <class X, class Y>
 void check_average_pool(LayerNumbers& n) {
-  QPool2d d;
-  d.batch = n.pick(1, 2), d.channels = n.pick(1, 9);
-  d.kernel_h = n.pick(1, 4), d.kernel_w = n.pick(1, 4);
-  d.dilation_h = n.pick(1, 2), d.dilation_w = n.pick(1, 2);
-  d.stride_h = n.pick(1, 3), d.stride_w = n.pick(1, 3);
-  d.pad_top = n.pick(0, 3), d.pad_left = n.pick(0, 3);
-  int32_t pad_bottom = n.pick(0, 3), pad_right = n.pick(0, 3), span_h = (d.kernel_h - 1) * d.dilation_h + 1, span_w = (d.kernel_w - 1) * d.dilation_w + 1;
-  d.in_h = std::max(1, span_h - d.pad_top - pad_bottom) + n.pick(0, 6), d.in_w = std::max(1, span_w - d.pad_left - pad_right) + n.pick(0, 6);
-  d.padded_h = d.in_h + d.pad_top + pad_bottom, d.padded_w = d.in_w + d.pad_left + pad_right;
-  bool ceil = n.pick(0, 3) == 0;  // windows that begin inside and end beyond the padding
-  d.out_h = (d.padded_h - span_h + (ceil ? d.stride_h - 1 : 0)) / d.stride_h + 1;
-  d.out_w = (d.padded_w - span_w + (ceil ? d.stride_w - 1 : 0)) / d.stride_w + 1;
-  d.count_include_pad = n.pick(0, 1);
-  d.uniform_count = d.count_include_pad != 0 && !ceil;
-  d.x_zero_point = n.element<X>();
-  n.result_grid<Y>(d);
-  float x_scale = n.scale(0.01, 1), y_scale = x_scale * n.scale(0.2, 2) * (sizeof(X) > sizeof(Y) ? 256.0f : 1.0f);
-  std::vector<float> m;
-  for (int32_t count = 1; count <= d.kernel_h * d.kernel_w; ++count) m.push_back(static_cast<float>(x_scale / (static_cast<double>(count) * y_scale)));
-  if (d.uniform_count) m = {m.back()};
+  AveragePool pool = random_average_pool<X, Y>(n, n.pick(1, 9));
+  const QPool2d& d = pool.d;
   std::vector<X> x = n.elements<X>(int64_t{d.batch} * d.in_h * d.in_w * d.channels);
   std::vector<Y> y(static_cast<size_t>(d.batch * d.out_h * d.out_w * d.channels));
-  nn::ref::qaverage_pool2d(d, x.data(), m.data(), y.data());
-  REQUIRE(y == oracle::average_pool2d<Y>(d, x, x_scale, y_scale));
+  nn::ref::qaverage_pool2d(d, x.data(), pool.m.data(), y.data());
+  REQUIRE(y == oracle::average_pool2d<Y>(d, x, pool.x_scale, pool.y_scale));
 }
 
 /// Sums of [a, b, c] over some of its dimensions.

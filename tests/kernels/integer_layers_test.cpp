@@ -14,54 +14,6 @@ namespace {
 
 constexpr int kLayers = 500;
 
-/// What a layer is called with, and the bias before the folding of x_zero_point.
-template <class X, class W>
-struct Operands {
-  std::vector<X> x;
-  std::vector<W> w;
-  std::vector<int32_t> bias, folded;
-  std::vector<float> m;
-};
-
-/// Zero points, weights, bias and multipliers for `outputs` channels of `inner` products each; x has `elements`.
-template <class X, class W, class Y, class D>
-Operands<X, W> operands(LayerNumbers& numbers, D& d, int64_t elements, int32_t outputs, int32_t inner) {
-  Operands<X, W> o;
-  d.x_zero_point = numbers.pick(0, 3) == 0 ? 0 : numbers.element<X>();
-  d.w_zero_point = std::is_signed_v<W> && numbers.pick(0, 3) != 0 ? 0 : numbers.element<W>();
-  numbers.result_grid<Y>(d);
-  d.multiplier_stride = numbers.pick(0, 1);
-  o.x = numbers.elements<X>(elements);
-  o.w = numbers.elements<W>(static_cast<int64_t>(outputs) * inner);
-  double product = std::exp2(8.0 * sizeof(X)) * std::exp2(8.0 * sizeof(W));
-  bool fits = 2 * product * inner < std::exp2(31.0);
-  if (!fits) d.x_zero_point %= 200;  // so that the folded bias fits
-  d.wide = fits ? numbers.pick(0, 1) : 1;
-  for (int32_t c = 0; c < outputs; ++c) {
-    int64_t weights = 0;
-    for (int32_t i = 0; i < inner; ++i) weights += o.w[static_cast<size_t>(c * inner + i)] - d.w_zero_point;
-    o.bias.push_back(numbers.pick(-20000, 20000));
-    o.folded.push_back(static_cast<int32_t>(o.bias.back() - d.x_zero_point * weights));
-  }
-  double spread = std::max(d.high - d.low, 1) / (product / 8 * std::sqrt(inner));
-  for (int32_t c = 0; c < (d.multiplier_stride ? outputs : 1); ++c) o.m.push_back(static_cast<float>(spread * numbers.scale(0.1, 2)));
-  return o;
-}
-
-QConv2d random_window(LayerNumbers& n) {
-  QConv2d d;
-  d.batch = n.pick(1, 2);
-  d.kernel_h = n.pick(1, 4), d.kernel_w = n.pick(1, 4);
-  d.dilation_h = n.pick(1, 2), d.dilation_w = n.pick(1, 2);
-  d.stride_h = n.pick(1, 3), d.stride_w = n.pick(1, 3);
-  d.pad_top = n.pick(0, 3), d.pad_left = n.pick(0, 3);
-  int32_t span_h = (d.kernel_h - 1) * d.dilation_h + 1, span_w = (d.kernel_w - 1) * d.dilation_w + 1;
-  d.in_h = std::max(1, span_h - 2 * d.pad_top) + n.pick(0, 5), d.in_w = std::max(1, span_w - 2 * d.pad_left) + n.pick(0, 9);
-  d.out_h = std::max(0, d.in_h + d.pad_top + n.pick(0, d.pad_top) - span_h) / d.stride_h + 1;
-  d.out_w = std::max(0, d.in_w + d.pad_left + n.pick(0, d.pad_left) - span_w) / d.stride_w + 1;
-  return d;
-}
-
 template <class X, class W, class Y>
 void check_conv2d(LayerNumbers& n) {
   QConv2d d = random_window(n);
@@ -80,26 +32,18 @@ void check_depthwise2d(LayerNumbers& n) {
   as_conv.in_c = as_conv.out_c = as_conv.groups = n.pick(1, 12);
   int32_t taps = as_conv.kernel_h * as_conv.kernel_w;
   auto o = operands<X, W, Y>(n, as_conv, int64_t{as_conv.batch} * as_conv.in_h * as_conv.in_w * as_conv.in_c, as_conv.out_c, taps);
-  const QConv2d& c = as_conv;
-  QDepthwise2d d{c.batch,     c.in_h,       c.in_w,       c.in_c,    c.out_h,    c.out_w,        c.kernel_h,     c.kernel_w,     c.stride_h, c.stride_w, c.dilation_h,
-                 c.dilation_w, c.pad_top, c.pad_left, c.x_zero_point, c.w_zero_point, c.y_zero_point, c.low,      c.high,     c.multiplier_stride, c.wide};
-  std::vector<W> by_tap(o.w.size());
-  for (int32_t channel = 0; channel < d.channels; ++channel)
-    for (int32_t t = 0; t < taps; ++t) by_tap[static_cast<size_t>(t * d.channels + channel)] = o.w[static_cast<size_t>(channel * taps + t)];
+  QDepthwise2d d = depthwise_of(as_conv);
+  std::vector<W> by_tap = by_taps(o.w, d.channels);
   std::vector<Y> y(static_cast<size_t>(d.batch * d.out_h * d.out_w * d.channels));
   nn::ref::qdepthwise2d(d, o.x.data(), by_tap.data(), o.folded.data(), o.m.data(), y.data());
   REQUIRE(y == oracle::conv2d<Y>(as_conv, o.x, o.w, o.bias, o.m));
 }
 
-/// A dense layer is a convolution of pixels by 1 x 1 filters.
 template <class X, class W, class Y>
 void check_dense(LayerNumbers& n) {
-  QConv2d c;
-  c.batch = c.in_h = c.out_h = c.kernel_h = c.kernel_w = c.stride_h = c.stride_w = c.dilation_h = c.dilation_w = c.groups = 1;
-  c.in_w = c.out_w = n.pick(1, 9);
-  c.in_c = n.pick(1, 70), c.out_c = n.pick(1, 40);
+  QConv2d c = dense_as_conv(n.pick(1, 9), n.pick(1, 70), n.pick(1, 40));
   auto o = operands<X, W, Y>(n, c, int64_t{c.in_w} * c.in_c, c.out_c, c.in_c);
-  QDense d{c.in_w, c.in_c, c.out_c, c.x_zero_point, c.w_zero_point, c.y_zero_point, c.low, c.high, c.multiplier_stride, c.wide};
+  QDense d = dense_of(c);
   std::vector<Y> y(static_cast<size_t>(d.rows * d.out));
   nn::ref::qdense(d, o.x.data(), o.w.data(), o.folded.data(), o.m.data(), y.data());
   REQUIRE(y == oracle::conv2d<Y>(c, o.x, o.w, o.bias, o.m));

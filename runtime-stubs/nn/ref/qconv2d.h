@@ -64,19 +64,15 @@ template <class Acc, class D, class Rows, class W, class Y>
 KILN_INLINE void qdepthwise2d_row(const D& d, const Rows& rows, Span ky, const W* w, const int32_t* b, const float* m, Y* y) {
   for_each_column(d, [&](int32_t ox, int32_t left, Span kx) {
     for (int32_t c = 0; c < d.channels; ++c) {
-      const auto weight = [&](int32_t y_tap, int32_t x_tap) {
-        return static_cast<Acc>(w[(y_tap * d.kernel_w + x_tap) * d.channels + c] - d.w_zero_point);
-      };
-      Acc sum = b[c];
+      ProductSum<Acc> sum;
+      const auto add = [&](auto value, int32_t y_tap, int32_t x_tap) { sum.add(0, d.w_zero_point, value, w[(y_tap * d.kernel_w + x_tap) * d.channels + c]); };
       for (int32_t y_tap = ky.begin; y_tap < ky.end; ++y_tap) {
         const auto* row = rows(y_tap) + c;
-        for (int32_t x_tap = kx.begin; x_tap < kx.end; ++x_tap)
-          sum += static_cast<Acc>(row[(left + x_tap * d.dilation_w) * d.channels]) * weight(y_tap, x_tap);
+        for (int32_t x_tap = kx.begin; x_tap < kx.end; ++x_tap) add(row[(left + x_tap * d.dilation_w) * d.channels], y_tap, x_tap);
       }
-      if (d.x_zero_point != 0) {
-        for_taps_outside(d, ky, kx, [&](int32_t y_tap, int32_t x_tap) { sum += static_cast<Acc>(d.x_zero_point) * weight(y_tap, x_tap); });
-      }
-      y[ox * d.channels + c] = nn::detail::finish_sum<Y>(d, sum, nn::detail::multiplier_of<Y>(d, m, c));
+      if (d.x_zero_point != 0) for_taps_outside(d, ky, kx, [&](int32_t y_tap, int32_t x_tap) { add(d.x_zero_point, y_tap, x_tap); });
+      const Acc result = sum.result(0, d.w_zero_point, b[c]);
+      y[ox * d.channels + c] = nn::detail::finish_sum<Y>(d, result, nn::detail::multiplier_of<Y>(d, m, c));
     }
   });
 }

@@ -3,15 +3,38 @@
 // quantized, float (sum * multiplier), or int32_t (the sum). y must not overlap the operands.
 #pragma once
 
+#include "../functors.h"
 #include "../requant.h"
 
 namespace nn::ref {
 
+// A sum of (x - x_zero_point) * (w - w_zero_point), as sums of products and of operands whose zero points are brought in at the end:
+// GCC 12 miscompiles sums of products of such differences of bytes for AVX-512 VNNI (it takes them as unsigned). Arithmetic is modulo
+// 2^32 or 2^64, so only the result has to fit.
+template <class Acc>
+struct ProductSum {
+  using Bits = nn::detail::wrapping<Acc>;
+  Bits products = 0, xs = 0, ws = 0, count = 0;
+
+  template <class X, class W>
+  KILN_INLINE void add(int32_t x_zero_point, int32_t w_zero_point, X x, W w) {
+    products += static_cast<Bits>(x) * static_cast<Bits>(w);
+    if (w_zero_point != 0) xs += static_cast<Bits>(x);
+    if (x_zero_point != 0) ws += static_cast<Bits>(w);
+    if (x_zero_point != 0 && w_zero_point != 0) ++count;
+  }
+  KILN_INLINE Acc result(int32_t x_zero_point, int32_t w_zero_point, Acc start) const {
+    const Bits x_zero = static_cast<Bits>(x_zero_point), w_zero = static_cast<Bits>(w_zero_point);
+    return static_cast<Acc>(static_cast<Bits>(start) + products - w_zero * xs - x_zero * ws + x_zero * w_zero * count);
+  }
+};
+
 // start + sum of x[i] * (w[i] - w_zero_point)
 template <class Acc, class X, class W>
 KILN_INLINE Acc qdot(int32_t count, const X* x, const W* w, int32_t w_zero_point, Acc start) {
-  for (int32_t i = 0; i < count; ++i) start += static_cast<Acc>(x[i]) * static_cast<Acc>(w[i] - w_zero_point);
-  return start;
+  ProductSum<Acc> sum;
+  for (int32_t i = 0; i < count; ++i) sum.add(0, w_zero_point, x[i], w[i]);
+  return sum.result(0, w_zero_point, start);
 }
 
 namespace detail {
@@ -42,10 +65,9 @@ KILN_INLINE void qmatmul(const D& d, const A* a, const B* b, Y* y) {
     }
     for (int32_t row = 0; row < d.m; ++row, a_row += d.k) {
       for (int32_t n = 0; n < d.n; ++n) {
-        Acc sum = 0;
-        for (int32_t k = 0; k < d.k; ++k)
-          sum += static_cast<Acc>(a_row[k] - d.a_zero_point) * static_cast<Acc>(b_matrix[k * d.n + n] - d.b_zero_point);
-        *y++ = nn::detail::finish_sum<Y>(d, sum, d.multiplier);
+        ProductSum<Acc> sum;
+        for (int32_t k = 0; k < d.k; ++k) sum.add(d.a_zero_point, d.b_zero_point, a_row[k], b_matrix[k * d.n + n]);
+        *y++ = nn::detail::finish_sum<Y>(d, sum.result(d.a_zero_point, d.b_zero_point, Acc{0}), d.multiplier);
       }
     }
   }
