@@ -17,10 +17,11 @@ KILN_INLINE void qaverage_pool2d_row(const D& d, const Rows& rows, int32_t oy, S
     // A dilated window can miss the input altogether; its average is 0.
     const float factor = count > 0 ? m[d.uniform_count != 0 ? 0 : count - 1] : 0.0f;
     for (int32_t c = 0; c < d.channels; ++c) {
-      int32_t sum = 0;
+      int32_t sum = -d.x_zero_point * (ky.end - ky.begin) * (kx.end - kx.begin);
       for (int32_t y_tap = ky.begin; y_tap < ky.end; ++y_tap) {
         const auto* row = rows(y_tap) + c;
-        for (int32_t x_tap = kx.begin; x_tap < kx.end; ++x_tap) sum += row[(left + x_tap * d.dilation_w) * d.channels] - d.x_zero_point;
+#pragma GCC unroll 4
+        for (int32_t x_tap = kx.begin; x_tap < kx.end; ++x_tap) sum += row[(left + x_tap * d.dilation_w) * d.channels];
       }
       y[ox * d.channels + c] = static_cast<Y>(requantize(sum, factor, d.y_zero_point, d.low, d.high));
     }
