@@ -84,11 +84,20 @@ std::optional<DType> type_between(const Bounds& bounds) {
   return std::nullopt;
 }
 
-bool same_numbers(const Tensor& a, const Tensor& b) { return a.to_doubles() == b.to_doubles(); }
+/// Whether both broadcast alike: their shapes are equal but for leading dimensions of 1.
+bool broadcast_alike(const Tensor& a, const Tensor& b) {
+  auto trimmed = [](Shape shape) {
+    shape.erase(shape.begin(), std::find_if(shape.begin(), shape.end(), [](int64_t dim) { return dim != 1; }));
+    return shape;
+  };
+  return trimmed(a.type.shape) == trimmed(b.type.shape);
+}
+
+bool same_numbers(const Tensor& a, const Tensor& b) { return broadcast_alike(a, b) && a.to_doubles() == b.to_doubles(); }
 
 bool are_reciprocals(const Tensor& a, const Tensor& b) {
+  if (!broadcast_alike(a, b)) return false;
   std::vector<double> x = a.to_doubles(), y = b.to_doubles();
-  if (x.size() != y.size()) return false;
   for (size_t i = 0; i < x.size(); ++i)
     if (!(std::abs(x[i] * y[i] - 1) < 1e-6)) return false;
   return true;
