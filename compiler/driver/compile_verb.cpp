@@ -8,14 +8,18 @@
 
 #include "compiler/driver/cli.h"
 #include "compiler/driver/pipeline.h"
+#include "compiler/driver/quantize_options.h"
 #include "compiler/driver/report.h"
 #include "compiler/support/files.h"
+#include "compiler/support/hash.h"
 
 namespace kiln {
 namespace {
 
 struct Options {
   CommonOptions common;
+  bool quantize = false;
+  CalibrationOptions calibration;
   std::filesystem::path output;
   std::string json;
   int vectors = 1;
@@ -38,6 +42,35 @@ Status check_budget(const Options& options, const Program& program) {
   return error(DiagId::over_budget, fmt::format("the arena needs {} bytes, --ram allows {}.", program.memory.arena_bytes, options.ram),
                fmt::format("most is alive in {}.", guilty_layers(program)))
       .in_file(options.common.model.string());
+}
+
+/// Quantizes in memory and compiles the result; the bundle names the float model as its source.
+std::optional<Compiled> compile_quantized(const Options& options, const Terminal& terminal, Diagnostics& diagnostics) {
+  const CommonOptions& common = options.common;
+  std::optional<QuantizedModel> quantized = quantize_file(common.model, common.import, options.calibration, terminal, diagnostics);
+  if (!quantized) return std::nullopt;
+  Result<std::string> original = read_file(common.model);
+  if (!original) {
+    diagnostics.report(std::move(original).diagnostic());
+    return std::nullopt;
+  }
+  Diagnostics again;  // what importing notes has been said
+  std::optional<ImportedModel> model = import_model_bytes(quantized->bytes, common.model, common.import, again);
+  if (!model) {
+    for (const Diagnostic& d : again.all()) diagnostics.report(d);
+    return std::nullopt;
+  }
+  model->info.sha256 = sha256(*original);
+  model->info.read_files.push_back(options.calibration.data.path);
+  return compile_graph(*std::move(model), common, diagnostics);
+}
+
+Status check_quantization(const Options& options) {
+  bool data = !options.calibration.data.path.empty();
+  if (options.quantize && !data)
+    return error(DiagId::bad_usage, "--quantize needs calibration data.", "add `--calibration PATH` with samples of real inputs.");
+  if (!options.quantize && data) return error(DiagId::bad_usage, "--calibration is given without --quantize.", "add `--quantize int8`.");
+  return Done{};
 }
 
 /// "a\ b" for make and ninja.
@@ -67,7 +100,9 @@ Status write_depfile(const Options& options, const Compiled& compiled) {
 
 ExitCode run(Options& options, const Terminal& terminal) {
   Diagnostics diagnostics;
-  std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
+  if (Status s = check_quantization(options); !s) return terminal.fail(s.diagnostic());
+  std::optional<Compiled> compiled =
+      options.quantize ? compile_quantized(options, terminal, diagnostics) : compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);
   if (!compiled) return code;
   if (Status s = check_budget(options, compiled->program); !s) return terminal.fail(s.diagnostic());
@@ -98,6 +133,13 @@ VerbAction add(CLI::App& sub) {
   sub.add_flag("--reference-kernels", options->common.reference_kernels, "Use only the plain reference kernels");
   sub.add_option("--json", options->json, "Write the report as JSON; '-' for stdout")->type_name("FILE");
   sub.add_option("--depfile", options->depfile, "Write the files read, for make and ninja")->type_name("FILE");
+  sub.add_option_function<std::string>(
+         "--quantize", [options = options.get()](const std::string&) { options->quantize = true; },
+         "Quantize a float model first, as `kiln quantize` does: int8")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"int8"}))
+      ->group("Quantization");
+  add_calibration_options(sub, options->calibration);
   return [options](const Terminal& terminal) { return run(*options, terminal); };
 }
 
@@ -108,6 +150,7 @@ const Verb compile_verb = {
     "compile", "Turn a model into a C++ source bundle",
     "kiln compile kws.onnx -o kws                        # writes kws/kws.h, kws/kws.cpp, ...\n"
     "kiln compile vww.onnx --target host --cpu native    # fastest on this machine\n"
+    "kiln compile kws.onnx --quantize int8 --calibration samples/\n"
     "kiln compile det.onnx --dim batch=1 --ram 65536     # bind a dimension, check a budget",
     add};
 

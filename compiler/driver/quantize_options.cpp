@@ -20,7 +20,9 @@ std::vector<ModelInput> model_inputs(const Graph& graph) {
 }
 
 Result<std::vector<Sample>> load_samples(const CalibrationOptions& options, const std::vector<ModelInput>& inputs, const Progress& progress) {
-  Result<Dataset> data = Dataset::open(options.data, inputs);
+  DataOptions unlabelled = options.data;
+  unlabelled.labels.clear();
+  Result<Dataset> data = Dataset::open(unlabelled, inputs);
   if (!data) return std::move(data).diagnostic();
   size_t count = std::min(options.samples, data->size());
   std::vector<Sample> samples;
@@ -31,6 +33,28 @@ Result<std::vector<Sample>> load_samples(const CalibrationOptions& options, cons
     progress("calibration data", i + 1, count);
   }
   return samples;
+}
+
+/// What --max-drop is measured on. Samples without labels are compared with the answers of the float model.
+Result<AccuracyGoal> load_goal(const CalibrationOptions& options, const std::vector<ModelInput>& inputs, const Progress& progress) {
+  DataOptions from = options.data;
+  if (!options.goal_data.empty()) {
+    from.path = options.goal_data;
+    from.skip = from.limit = 0;
+  }
+  Result<Dataset> data = Dataset::open(from, inputs);
+  if (!data) return std::move(data).diagnostic();
+  AccuracyGoal goal;
+  goal.max_drop = *options.max_drop / 100;
+  for (size_t i = 0; i < data->size(); ++i) {
+    Result<std::vector<Tensor>> sample = data->load(i);
+    if (!sample) return std::move(sample).diagnostic();
+    goal.samples.push_back(*std::move(sample));
+    if (std::optional<int64_t> label = data->label(i)) goal.labels.push_back(*label);
+    progress("data", i + 1, data->size());
+  }
+  if (goal.labels.size() != goal.samples.size()) goal.labels.clear();
+  return goal;
 }
 
 /// "ranges             [=====>        ]  12 of 100"
@@ -64,11 +88,22 @@ void add_calibration_options(CLI::App& app, CalibrationOptions& options) {
       ->group(group);
   QuantizeOptions& quantize = options.quantize;
   app.add_flag_callback("--per-tensor", [&quantize] { quantize.per_channel = false; }, "One scale for all weights of a layer, not one per channel")->group(group);
-  app.add_flag_callback("--equalize", [&quantize] { quantize.equalize = true; }, "Even out the ranges of channels between layers; done with --per-tensor")->group(group);
-  app.add_flag_callback("--no-equalize", [&quantize] { quantize.equalize = false; }, "Do not even them out")->group(group);
+  app.add_flag("--equalize", quantize.equalize, "Even out the weights of channels between layers first")->group(group);
   app.add_flag_callback("--no-bias-correction", [&quantize] { quantize.correct.bias = false; }, "Leave biases as they are")->group(group);
   app.add_flag("--adaround", options.quantize.correct.rounding, "Choose for each weight whether to round up or down")->group(group);
   app.add_option("--keep-float", options.quantize.keep_float, "Leave this node in float")->type_name("NODE")->allow_extra_args(false)->group(group);
+  app.add_option_function<std::string>(
+         "--activations", [&quantize](const std::string& name) { quantize.ranges.dtype = name == "int16" ? DType::i16 : DType::i8; },
+         "Type of activations: int8, int16 (default int8)")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"int8", "int16"}))
+      ->group(group);
+  app.add_option("--max-drop", options.max_drop, "Lift the most sensitive tensors and layers out of 8 bits until accuracy is at most so many points below float")
+      ->type_name("POINTS")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+  app.add_option("--data", options.goal_data, "Samples that --max-drop is measured on; default: those of the calibration")->type_name("PATH")->group(group);
+  add_labels_option(app, options.data);
   add_data_options(app, options.data, "--calibration");
 }
 
@@ -87,7 +122,16 @@ std::optional<QuantizedModel> quantize_file(const std::filesystem::path& model, 
     diagnostics.report(std::move(samples).diagnostic());
     return std::nullopt;
   }
-  std::optional<QuantizedModel> result = quantize_model(*std::move(graph), model, import, *samples, options.quantize, progress, diagnostics);
+  QuantizeOptions quantize = options.quantize;
+  if (options.max_drop) {
+    Result<AccuracyGoal> goal = load_goal(options, model_inputs(imported->graph), progress);
+    if (!goal) {
+      diagnostics.report(std::move(goal).diagnostic());
+      return std::nullopt;
+    }
+    quantize.goal = *std::move(goal);
+  }
+  std::optional<QuantizedModel> result = quantize_model(*std::move(graph), model, import, *samples, quantize, progress, diagnostics);
   terminal.show_progress({});
   return result;
 }

@@ -19,11 +19,13 @@ namespace kiln {
 struct CalibrationOptions {
   DataOptions data;
   size_t samples = 256;  ///< at most so many, spread evenly over the data
+  std::optional<double> max_drop;  ///< points of accuracy, on `goal_data`
+  std::filesystem::path goal_data;  ///< empty: the calibration data
   QuantizeOptions quantize;
 };
 
-/// --calibration, --samples, --method, --percentile, --per-tensor, --no-equalize, --no-bias-correction, --adaround, --keep-float and those
-/// of reading data. --calibration is not required.
+/// --calibration, --samples, --method, --percentile, --per-tensor, --equalize, --no-bias-correction, --adaround,
+/// --activations, --keep-float, --max-drop with --data and --labels, and those of reading data. --calibration is not required.
 void add_calibration_options(CLI::App& app, CalibrationOptions& options);
 
 /// Reads the model and the calibration data, and quantizes. Nothing when there were errors, which are in `diagnostics`.

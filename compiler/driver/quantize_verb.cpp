@@ -47,6 +47,11 @@ std::string summary(const QuantizedModel& model, const QuantizeOptions& options)
                                  options.correct.rounding ? "by the outputs of their layer" : "to nearest");
   if (model.opset != model.opset_before) text += fmt::format("opset {} became {}\n", model.opset_before, model.opset);
   if (!model.float_nodes.empty()) text += fmt::format("stays float: {}\n", fmt::join(model.float_nodes, ", "));
+  if (model.goal) {
+    text += fmt::format("right answers {:.2f} %, with 8 bits everywhere {:.2f} %, in float {:.2f} %\n", 100 * model.goal->share, 100 * model.goal->first_share,
+                        100 * model.goal->float_share);
+    if (!model.goal->lifted.empty()) text += fmt::format("lifted: {}\n", fmt::join(model.goal->lifted, ", "));
+  }
   text += fmt::format("parameters {} bytes, before {}\n", model.parameter_bytes, model.parameter_bytes_before);
   for (const QuantizedOutput& output : model.outputs)
     text += fmt::format("output {}: SNR {} dB; largest element as in float for {:.1f} % of the calibration samples\n", output.name, decibels(output.snr),
@@ -81,6 +86,8 @@ std::string report_json(const QuantizedModel& model, const QuantizeOptions& opti
                               {"snr_db", number_or_null(unit.snr)}});
   }
   json["float_nodes"] = model.float_nodes;
+  if (model.goal)
+    json["goal"] = {{"share", model.goal->share}, {"share_8_bits", model.goal->first_share}, {"share_float", model.goal->float_share}, {"lifted", model.goal->lifted}};
   json["outputs"] = nlohmann::ordered_json::array();
   for (const QuantizedOutput& output : model.outputs)
     json["outputs"].push_back({{"name", output.name}, {"snr_db", number_or_null(output.snr)}, {"agreement", output.agreement}});
@@ -118,6 +125,7 @@ extern const Verb quantize_verb;
 const Verb quantize_verb = {"quantize", "Turn a float model into an integer one (QDQ ONNX)",
                             "kiln quantize kws.onnx --calibration samples/ -o kws_int8.onnx\n"
                             "kiln quantize ic.onnx --calibration images.npy --layout nhwc -o ic_int8.onnx --method percentile\n"
+                            "kiln quantize kws.onnx --calibration x.npy --labels y.npy --max-drop 0.5 -o kws_int8.onnx\n"
                             "kiln quantize ad.onnx --calibration normal/ -o ad_int8.onnx --keep-float decoder/out",
                             add};
 

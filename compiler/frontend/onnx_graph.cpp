@@ -5,6 +5,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <algorithm>
 #include <set>
 #include <unordered_set>
 
@@ -81,20 +82,32 @@ void set_attributes(onnx::NodeProto& proto, const OnnxGraphNode& node) {
   for (const auto& [name, value] : node.attrs.all()) set_attribute(*proto.add_attribute(), name, value);
 }
 
-/// The value of a Constant node.
-Result<Tensor> constant_value(const OnnxGraphNode& node, int64_t opset) {
+/// What a node makes when all it reads is constant; nothing when it is none of those, or cannot be computed here.
+std::optional<std::vector<Tensor>> constant_results(const OnnxGraphNode& node, const OnnxGraph& model) {
+  const OpDef* op = op_table().find_onnx(node.domain, node.type);
+  bool kept = node.type == "QuantizeLinear" || node.type == "DequantizeLinear";  // integers are the smaller form
+  auto opset = model.opsets.find(node.domain);
+  if (!op || kept || opset == model.opsets.end() || node.inputs.size() < op->onnx.min_inputs) return std::nullopt;
   Graph graph;
   GraphBuilder builder(graph, {node.name});
-  OnnxNode onnx_node;
-  onnx_node.type = node.type;
-  onnx_node.name = node.name;
-  onnx_node.opset = opset;
-  onnx_node.attrs = node.attrs;
-  onnx_node.output_count = 1;
-  onnx_node.output_used = {true};
-  Result<std::vector<ValueId>> value = ops::constant.import(onnx_node, builder);
-  if (!value) return std::move(value).diagnostic().at_node(node.name);
-  return *graph.constant(value->front());
+  OnnxNode onnx_node{node.domain, node.type, node.name, opset->second, node.attrs, {}, node.outputs.size(), std::vector<bool>(node.outputs.size(), true)};
+  for (const std::string& input : node.inputs) {
+    const Tensor* constant = model.initializer(input);
+    if (!constant && !input.empty()) return std::nullopt;
+    onnx_node.inputs.push_back(constant ? graph.add_constant(input, *constant) : kNoValue);
+  }
+  for (size_t i = 0; i < op->onnx.min_inputs; ++i)
+    if (!onnx_node.has(i)) return std::nullopt;
+  Result<std::vector<ValueId>> values =
+      op->import ? op->import(onnx_node, builder) : builder.add_multi(*op, onnx_node.inputs, onnx_node.attrs);
+  if (!values || values->size() < node.outputs.size()) return std::nullopt;
+  std::vector<Tensor> results;
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const Tensor* constant = graph.constant((*values)[i]);
+    if (!constant) return std::nullopt;
+    results.push_back(*constant);
+  }
+  return results;
 }
 
 class Reader {
@@ -149,14 +162,20 @@ class Reader {
     node.inputs.assign(proto.input().begin(), proto.input().end());
     node.outputs.assign(proto.output().begin(), proto.output().end());
     node.source = ordered.index;
-    if (node.is("Constant") && node.outputs.size() == 1) {
-      Result<Tensor> value = constant_value(node, graph_.opsets[""]);
-      if (!value) return std::move(value).diagnostic();
-      graph_.initializers.insert_or_assign(node.outputs[0], *std::move(value));
-    } else {
+    std::optional<std::vector<Tensor>> constants = is_output(node) ? std::nullopt : constant_results(node, graph_);
+    if (!constants) {
       graph_.nodes.push_back(std::move(node));
+      return Done{};
     }
+    for (size_t i = 0; i < constants->size(); ++i) graph_.initializers.insert_or_assign(node.outputs[i], std::move((*constants)[i]));
     return Done{};
+  }
+
+  /// Outputs of a model are made by nodes.
+  [[nodiscard]] bool is_output(const OnnxGraphNode& node) const {
+    return std::any_of(node.outputs.begin(), node.outputs.end(), [&](const std::string& name) {
+      return std::find(graph_.outputs.begin(), graph_.outputs.end(), name) != graph_.outputs.end();
+    });
   }
 
   const onnx::ModelProto& model_;

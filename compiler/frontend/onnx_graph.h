@@ -35,7 +35,7 @@ struct OnnxGraph {
   std::vector<std::string> inputs;   ///< without those that are initializers
   std::vector<std::string> outputs;
   std::vector<OnnxGraphNode> nodes;  ///< those that outputs depend on, each after those it depends on
-  std::map<std::string, Tensor> initializers;  ///< results of Constant nodes as well
+  std::map<std::string, Tensor> initializers;  ///< also what nodes make of initializers alone, Constant nodes first
   std::map<std::string, int64_t> opsets;       ///< by domain; "" is ai.onnx
   std::shared_ptr<const onnx::ModelProto> model;
 

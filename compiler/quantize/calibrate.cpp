@@ -62,8 +62,8 @@ std::vector<float> least_scales(std::span<const float> bias, float input_scale) 
 
 }  // namespace
 
-Status calibrate(const Graph& graph, const Timeline& timeline, const GraphPlaces& places, const std::vector<Sample>& samples,
-                 const RangeOptions& options, const Progress& progress, QuantPlan& plan) {
+Result<TensorRanges> measure_ranges(const Graph& graph, const Timeline& timeline, const GraphPlaces& places, const QuantPlan& plan,
+                                    const std::vector<Sample>& samples, const RangeOptions& options, const Progress& progress) {
   std::vector<Range> seen(plan.groups.size());
   std::vector<char> any(plan.groups.size(), 0);
   Status done = observe(graph, timeline, places, plan, samples, "ranges", progress, [&](size_t g, const std::string& name, const Tensor& tensor) {
@@ -72,21 +72,30 @@ Status calibrate(const Graph& graph, const Timeline& timeline, const GraphPlaces
     any[g] = had;
     return s;
   });
-  if (!done) return done;
-  for (size_t g = 0; g < plan.groups.size(); ++g) plan.groups[g].seen = seen[g];
+  if (!done) return std::move(done).diagnostic();
 
   std::vector<Range> chosen = seen;
-  if (options.method != RangeMethod::minmax && options.dtype != DType::i16) {
+  if (options.method != RangeMethod::minmax) {
     std::vector<Histogram> histograms(seen.begin(), seen.end());
     done = observe(graph, timeline, places, plan, samples, "histograms", progress, [&](size_t g, const std::string&, const Tensor& tensor) -> Status {
       histograms[g].add(tensor.as<float>());
       return Done{};
     });
-    if (!done) return done;
+    if (!done) return std::move(done).diagnostic();
     for (size_t g = 0; g < chosen.size(); ++g) chosen[g] = choose_range(histograms[g], options.method, options.percentile, 255);
   }
-  for (size_t g = 0; g < plan.groups.size(); ++g) set_grid(plan.groups[g], chosen[g], options.dtype);
-  return Done{};
+  TensorRanges ranges;
+  for (const auto& [tensor, g] : plan.group_of) ranges[tensor] = {seen[g], chosen[g]};
+  return ranges;
+}
+
+void set_grids(const TensorRanges& ranges, DType dtype, const std::set<std::string>& wide, QuantPlan& plan) {
+  for (TensorGroup& group : plan.groups) {
+    const TensorRange& range = ranges.at(group.tensors.front());
+    bool is_wide = dtype == DType::i16 || std::any_of(group.tensors.begin(), group.tensors.end(), [&](const std::string& t) { return wide.count(t) != 0; });
+    group.seen = range.seen;
+    set_grid(group, is_wide ? range.seen : range.chosen, is_wide ? DType::i16 : DType::i8);
+  }
 }
 
 void quantize_layers(const Graph& graph, const OnnxGraph& model, const GraphPlaces& places, bool per_channel, QuantPlan& plan) {

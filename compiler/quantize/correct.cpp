@@ -62,14 +62,7 @@ class Corrector {
     auto it = measured_.find(value);
     if (it == measured_.end() || graph_.type(value).dtype != DType::f32) return;
     Noise sum;
-    for (size_t s = 0; s < exact_.size(); ++s) {
-      std::span<const float> x = exact_[s].at(value)->as<float>(), q = quantized_[s].at(value)->as<float>();
-      for (size_t k = 0; k < x.size(); ++k) {
-        double signal = static_cast<double>(x[k]), noise = static_cast<double>(q[k]) - signal;
-        sum.signal += signal * signal;
-        sum.noise += noise * noise;
-      }
-    }
+    for (size_t s = 0; s < exact_.size(); ++s) sum.add(exact_[s].at(value)->as<float>(), quantized_[s].at(value)->as<float>());
     for (const std::string& tensor : it->second) noise_[tensor] = sum;
   }
 
@@ -139,6 +132,14 @@ class Corrector {
 };
 
 }  // namespace
+
+void Noise::add(std::span<const float> exact, std::span<const float> quantized) {
+  for (size_t k = 0; k < exact.size(); ++k) {
+    double x = static_cast<double>(exact[k]), error = static_cast<double>(quantized[k]) - x;
+    signal += x * x;
+    noise += error * error;
+  }
+}
 
 double Noise::snr() const {
   if (noise == 0) return std::numeric_limits<double>::infinity();

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct CorrectOptions {
 /// Signal and noise of a tensor: sums of squares of its float values and of their errors.
 struct Noise {
   double signal = 0, noise = 0;
+  void add(std::span<const float> exact, std::span<const float> quantized);
   /// In dB; infinite without noise.
   [[nodiscard]] double snr() const;
 };

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "compiler/ops/ops.h"
 #include "compiler/quantize/layer_weights.h"
 #include "compiler/quantize/wiring.h"
 
@@ -23,10 +24,11 @@ struct LayerRef {
 
 struct Pair {
   LayerRef first, second;
+  std::vector<double> reach;  ///< of the channels between, as they are scaled now
 };
 
 /// max |w| per output channel, or per input channel of the layer.
-std::vector<double> reach(const OnnxGraph& graph, const LayerRef& layer, bool of_inputs) {
+std::vector<double> largest_weights(const OnnxGraph& graph, const LayerRef& layer, bool of_inputs) {
   const WeightLayout& l = layer.layout;
   std::span<const float> w = graph.initializer(graph.nodes[layer.node].inputs[1])->as<float>();
   std::vector<double> out(static_cast<size_t>(of_inputs ? l.inputs * l.groups : l.outputs), 0);
@@ -69,7 +71,7 @@ bool passes_scales(const OnnxGraphNode& node, bool images) {
   return images && pool && node.outputs.size() == 1;
 }
 
-std::vector<Pair> find_pairs(const OnnxGraph& graph) {
+std::vector<Pair> find_pairs(const OnnxGraph& graph, const ChannelReach& reach) {
   std::vector<Pair> pairs;
   if (has_subgraphs(graph)) return pairs;
   Wiring wiring(graph);
@@ -82,20 +84,22 @@ std::vector<Pair> find_pairs(const OnnxGraph& graph) {
     if (!next || !own_parameters(wiring, graph.nodes[*next])) continue;
     std::optional<WeightLayout> other = weight_layout(graph, graph.nodes[*next]);
     // From Conv to Conv, or Gemm to Gemm: the channels are the same dimension of the tensor between.
-    if (other && images == graph.nodes[*next].is("Conv") && layout->outputs == other->inputs * other->groups) pairs.push_back({{n, *layout}, {*next, *other}});
+    if (other && images == graph.nodes[*next].is("Conv") && layout->outputs == other->inputs * other->groups)
+      if (auto channels = reach.find(graph.nodes[n].outputs[0]); channels != reach.end()) pairs.push_back({{n, *layout}, {*next, *other}, channels->second});
   }
   return pairs;
 }
 
 /// One step for one pair; the largest |log factor|.
-double equalize(OnnxGraph& graph, const Pair& pair) {
-  std::vector<double> first = reach(graph, pair.first, false), second = reach(graph, pair.second, true);
+double equalize(OnnxGraph& graph, Pair& pair, double furthest) {
+  std::vector<double> first = largest_weights(graph, pair.first, false), second = largest_weights(graph, pair.second, true);
   std::vector<double> factor(first.size(), 1);
   double most = 0;
   for (size_t c = 0; c < factor.size(); ++c) {
     // A channel that nothing makes or nothing reads has no scale.
     if (!(first[c] > 0) || !(second[c] > 0)) continue;
-    factor[c] = std::clamp(std::sqrt(first[c] / second[c]), 1 / kMaxFactor, kMaxFactor);
+    factor[c] = std::clamp(std::max(std::sqrt(first[c] / second[c]), pair.reach[c] / furthest), 1 / kMaxFactor, kMaxFactor);
+    pair.reach[c] /= factor[c];
     most = std::max(most, std::fabs(std::log(factor[c])));
   }
   scale_layer(graph, pair.first, factor, false);
@@ -105,12 +109,42 @@ double equalize(OnnxGraph& graph, const Pair& pair) {
 
 }  // namespace
 
-size_t equalize_layers(OnnxGraph& graph) {
-  std::vector<Pair> pairs = find_pairs(graph);
+Result<ChannelReach> channel_reach(const Graph& graph, const OnnxGraph& model, const std::vector<Sample>& samples) {
+  std::map<NodeId, std::string> layers;  // -> the tensor
+  for (NodeId id : graph.order())
+    if (const Node& node = graph.node(id); node.op == &ops::conv2d || node.op == &ops::dense)
+      for (const OnnxGraphNode& layer : model.nodes)
+        if (layer.name == node.origin.front()) layers[id] = layer.outputs[0];
+  ChannelReach reach;
+  const Timeline timeline(graph);
+  const Overlay nothing;
+  for (const Sample& sample : samples) {
+    Walk walk(graph, timeline, nothing, sample);
+    for (size_t i = 0; i < timeline.nodes.size(); ++i) {
+      if (Status s = walk.step(i); !s) return std::move(s).diagnostic();
+      if (auto layer = layers.find(timeline.nodes[i]); layer != layers.end()) {
+        const Tensor& y = *walk.at(graph.node(layer->first).outputs[0]);
+        std::vector<double>& channels = reach[layer->second];
+        channels.resize(static_cast<size_t>(y.type.shape.back()), 0);
+        std::span<const float> values = y.as<float>();
+        for (size_t k = 0; k < values.size(); ++k)
+          channels[k % channels.size()] = std::max(channels[k % channels.size()], std::fabs(static_cast<double>(values[k])));
+      }
+      walk.forget(i);
+    }
+  }
+  return reach;
+}
+
+size_t equalize_layers(OnnxGraph& graph, const ChannelReach& reach) {
+  std::vector<Pair> pairs = find_pairs(graph, reach);
+  std::vector<double> furthest;
+  for (const Pair& pair : pairs) furthest.push_back(*std::max_element(pair.reach.begin(), pair.reach.end()));
   double most = 1;
   for (int round = 0; round < kMaxRounds && most > kConverged; ++round) {
     most = 0;
-    for (const Pair& pair : pairs) most = std::max(most, equalize(graph, pair));
+    for (size_t i = 0; i < pairs.size(); ++i)
+      if (furthest[i] > 0) most = std::max(most, equalize(graph, pairs[i], furthest[i]));
   }
   return pairs.size();
 }

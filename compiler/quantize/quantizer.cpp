@@ -7,14 +7,11 @@
 #include <set>
 
 #include "compiler/quantize/equalize.h"
+#include "compiler/quantize/goal.h"
 #include "compiler/quantize/qdq.h"
 
 namespace kiln {
 namespace {
-
-/// Samples that are computed side by side, and the memory they may take.
-constexpr size_t kMaxCorrectionSamples = 128;
-constexpr size_t kMaxCorrectionBytes = size_t{1} << 30;
 
 /// Importing a model says the same things every time: they are wanted once.
 std::optional<Graph> imported(const OnnxGraph& model, const std::filesystem::path& path, const ImportOptions& options, Diagnostics& diagnostics) {
@@ -41,21 +38,6 @@ Status check_keep_float(const OnnxGraph& model, const QuantizeOptions& options) 
                  fmt::format("the nodes are: {}.", fmt::join(names, ", ")));
   }
   return Done{};
-}
-
-/// As many samples, evenly spread, as the correction may hold in memory.
-std::vector<Sample> for_correction(const Graph& graph, const Timeline& timeline, const std::vector<Sample>& samples) {
-  size_t live = 0, most = 1;
-  for (ValueId input : graph.inputs) live += static_cast<size_t>(graph.type(input).bytes());
-  for (size_t i = 0; i < timeline.nodes.size(); ++i) {
-    for (ValueId v : graph.node(timeline.nodes[i]).outputs) live += static_cast<size_t>(graph.type(v).bytes());
-    most = std::max(most, live);
-    for (ValueId v : timeline.dead_after[i]) live -= static_cast<size_t>(graph.type(v).bytes());
-  }
-  size_t count = std::clamp<size_t>(kMaxCorrectionBytes / (2 * most), 1, std::min(kMaxCorrectionSamples, samples.size()));
-  std::vector<Sample> chosen;
-  for (size_t i = 0; i < count; ++i) chosen.push_back(samples[i * samples.size() / count]);
-  return chosen;
 }
 
 std::string unit_type(const OnnxGraph& model, const Unit& unit) {
@@ -89,36 +71,28 @@ std::vector<std::string> float_nodes(const OnnxGraph& model, const QuantPlan& pl
   return names;
 }
 
-size_t argmax(const Tensor& tensor) {
-  std::span<const float> x = tensor.as<float>();
-  return static_cast<size_t>(std::max_element(x.begin(), x.end()) - x.begin());
-}
-
 /// Outputs of the quantized model against those of the float model, on all samples.
-Result<std::vector<QuantizedOutput>> compare_outputs(const Graph& graph, const Timeline& timeline, const Overlay& overlay, const std::vector<Sample>& samples,
-                                                     const Progress& progress) {
+Result<std::vector<QuantizedOutput>> compare_outputs(const PlanBuilder& builder, const BuiltPlan& built) {
+  const Graph& graph = builder.graph();
+  const Overlay overlay = builder.overlay(built);
   std::vector<Noise> noise(graph.outputs().size());
   std::vector<size_t> same(graph.outputs().size(), 0);
-  for (size_t s = 0; s < samples.size(); ++s) {
-    Result<std::vector<Tensor>> exact = simulate(graph, timeline, {}, samples[s]), quantized = simulate(graph, timeline, overlay, samples[s]);
+  for (size_t s = 0; s < builder.samples().size(); ++s) {
+    Result<std::vector<Tensor>> exact = simulate(graph, builder.timeline(), {}, builder.samples()[s]);
     if (!exact) return std::move(exact).diagnostic();
+    Result<std::vector<Tensor>> quantized = simulate(graph, builder.timeline(), overlay, builder.samples()[s]);
     if (!quantized) return std::move(quantized).diagnostic();
     for (size_t o = 0; o < exact->size(); ++o) {
       if ((*exact)[o].type.dtype != DType::f32) continue;
-      std::span<const float> x = (*exact)[o].as<float>(), q = (*quantized)[o].as<float>();
-      for (size_t k = 0; k < x.size(); ++k) {
-        double signal = static_cast<double>(x[k]), error = static_cast<double>(q[k]) - signal;
-        noise[o].signal += signal * signal;
-        noise[o].noise += error * error;
-      }
-      same[o] += argmax((*exact)[o]) == argmax((*quantized)[o]) ? 1 : 0;
+      noise[o].add((*exact)[o].as<float>(), (*quantized)[o].as<float>());
+      same[o] += largest_element((*exact)[o]) == largest_element((*quantized)[o]) ? 1 : 0;
     }
-    progress("comparison", s + 1, samples.size());
+    builder.progress("comparison", s + 1, builder.samples().size());
   }
   std::vector<QuantizedOutput> out;
   for (size_t o = 0; o < noise.size(); ++o)
     if (graph.type(graph.outputs()[o]).dtype == DType::f32)
-      out.push_back({graph.output_name(o), noise[o].snr(), static_cast<double>(same[o]) / static_cast<double>(samples.size())});
+      out.push_back({graph.output_name(o), noise[o].snr(), static_cast<double>(same[o]) / static_cast<double>(builder.samples().size())});
   return out;
 }
 
@@ -159,27 +133,33 @@ class Quantizer {
   bool prepare() {
     if (!import() || !check(raise_opset(model_, tensor_types(*graph_, model_)))) return false;
     simplify_for_quantization(model_, tensor_types(*graph_, model_));
-    if (options_.equalize.value_or(!options_.per_channel)) result_.equalized_pairs = equalize_layers(model_);
-    return import();
+    if (!import()) return false;
+    return !options_.equalize || (check(equalize()) && import());
+  }
+
+  Status equalize() {
+    Result<ChannelReach> reach = channel_reach(*graph_, model_, samples_for_correction(*graph_, Timeline(*graph_), samples_));
+    if (!reach) return std::move(reach).diagnostic();
+    result_.equalized_pairs = equalize_layers(model_, *reach);
+    return Done{};
   }
 
   Status quantize() {
-    const Timeline timeline(*graph_);
-    QuantPlan plan = make_plan(model_, find_units(model_, tensor_types(*graph_, model_), options_.keep_float));
-    if (plan.units.empty()) return error(DiagId::nothing_to_quantize, "the model has no float32 operator that kiln quantizes.", "check that it is a float model.");
-    const GraphPlaces places = find_places(*graph_, model_, plan);
-    if (Status s = calibrate(*graph_, timeline, places, samples_, options_.ranges, progress_, plan); !s) return s;
-    quantize_layers(*graph_, model_, places, options_.per_channel, plan);
-    Result<std::map<std::string, Noise>> noise =
-        correct(*graph_, timeline, model_, places, for_correction(*graph_, timeline, samples_), options_.correct, progress_, plan);
-    if (!noise) return std::move(noise).diagnostic();
-    Result<std::vector<QuantizedOutput>> outputs =
-        compare_outputs(*graph_, timeline, make_overlay(*graph_, model_, plan, places), samples_, progress_);
+    PlanBuilder builder(*graph_, model_, samples_, options_, progress_);
+    if (Status s = builder.measure(); !s) return s;
+    Result<BuiltPlan> built = builder.build({});
+    if (!built) return std::move(built).diagnostic();
+    if (options_.goal) {
+      Result<GoalResult> goal = reach_goal(builder, *options_.goal, *built);
+      if (!goal) return std::move(goal).diagnostic();
+      result_.goal = *std::move(goal);
+    }
+    Result<std::vector<QuantizedOutput>> outputs = compare_outputs(builder, *built);
     if (!outputs) return std::move(outputs).diagnostic();
     result_.outputs = *std::move(outputs);
-    result_.units = unit_rows(model_, plan, *noise);
-    result_.float_nodes = float_nodes(model_, plan);
-    insert_qdq(model_, plan);
+    result_.units = unit_rows(model_, built->plan, built->noise);
+    result_.float_nodes = float_nodes(model_, built->plan);
+    insert_qdq(model_, built->plan);
     result_.opset = model_.opsets.at("");
     result_.parameter_bytes = initializer_bytes(model_);
     Result<std::string> bytes = onnx_graph_bytes(model_);

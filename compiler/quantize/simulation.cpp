@@ -132,34 +132,38 @@ GraphPlaces find_places(const Graph& graph, const OnnxGraph& model, const QuantP
   return places;
 }
 
-Overlay make_overlay(const Graph& graph, const OnnxGraph& model, const QuantPlan& plan, const GraphPlaces& places, std::optional<size_t> only) {
+Overlay overlay_of_group(const QuantPlan& plan, const GraphPlaces& places, size_t group) {
   Overlay overlay;
-  auto round = [&](const std::string& tensor) {
+  for (const std::string& tensor : plan.groups[group].tensors)
     if (auto values = places.values.find(tensor); values != places.values.end())
-      for (ValueId v : values->second) overlay.grids[v] = plan.grid(tensor);
-  };
-  for (size_t u = 0; u < plan.units.size(); ++u) {
-    if (only && *only != u) continue;
-    const Unit& unit = plan.units[u];
-    const std::string& name = model.nodes[unit.nodes[0]].name;
-    for (const std::string& tensor : unit.inputs)
-      if (!only || std::find(model.inputs.begin(), model.inputs.end(), tensor) != model.inputs.end()) round(tensor);
-    for (const std::string& tensor : unit.outputs) round(tensor);
-    if (auto constants = places.constants.find(name); constants != places.constants.end())
-      for (const auto& [value, grid] : constants->second) {
-        Tensor rounded = *graph.constant(value);
-        round_to_grid(rounded.as<float>(), grid);
-        overlay.constants[value] = std::move(rounded);
-      }
-    auto weights = plan.weights.find(name);
-    if (weights == plan.weights.end()) continue;
-    const LayerPlace& place = places.layers.at(name);
-    overlay.constants[place.weights] = dequantized(weights->second).reshaped(graph.type(place.weights).shape);
-    if (auto bias = plan.bias.find(name); bias != plan.bias.end() && place.bias != kNoValue) {
-      QuantizedBias q = quantize_bias(bias->second, plan.grid(unit.inputs[0]).scale, weights->second.scale);
-      overlay.constants[place.bias] = Tensor::floats(graph.type(place.bias).shape, dequantized(q));
+      for (ValueId v : values->second) overlay.grids[v] = plan.groups[group].grid;
+  return overlay;
+}
+
+Overlay overlay_of_parameters(const Graph& graph, const OnnxGraph& model, const QuantPlan& plan, const GraphPlaces& places, size_t unit) {
+  Overlay overlay;
+  const std::string& name = model.nodes[plan.units[unit].nodes[0]].name;
+  if (auto constants = places.constants.find(name); constants != places.constants.end())
+    for (const auto& [value, grid] : constants->second) {
+      Tensor rounded = *graph.constant(value);
+      round_to_grid(rounded.as<float>(), grid);
+      overlay.constants[value] = std::move(rounded);
     }
+  auto weights = plan.weights.find(name);
+  if (weights == plan.weights.end()) return overlay;
+  const LayerPlace& place = places.layers.at(name);
+  overlay.constants[place.weights] = dequantized(weights->second).reshaped(graph.type(place.weights).shape);
+  if (auto bias = plan.bias.find(name); bias != plan.bias.end() && place.bias != kNoValue) {
+    QuantizedBias q = quantize_bias(bias->second, plan.grid(plan.units[unit].inputs[0]).scale, weights->second.scale);
+    overlay.constants[place.bias] = Tensor::floats(graph.type(place.bias).shape, dequantized(q));
   }
+  return overlay;
+}
+
+Overlay make_overlay(const Graph& graph, const OnnxGraph& model, const QuantPlan& plan, const GraphPlaces& places) {
+  Overlay overlay;
+  for (size_t g = 0; g < plan.groups.size(); ++g) overlay.grids.merge(overlay_of_group(plan, places, g).grids);
+  for (size_t u = 0; u < plan.units.size(); ++u) overlay.constants.merge(overlay_of_parameters(graph, model, plan, places, u).constants);
   return overlay;
 }
 

@@ -72,8 +72,9 @@ struct GraphPlaces {
 };
 GraphPlaces find_places(const Graph& graph, const OnnxGraph& model, const QuantPlan& plan);
 
-/// What the plan changes. `only`: restricts it to the unit of that number, with the grids of its outputs (of its inputs and outputs when
-/// these are model inputs).
-Overlay make_overlay(const Graph& graph, const OnnxGraph& model, const QuantPlan& plan, const GraphPlaces& places, std::optional<size_t> only = {});
+/// What the plan changes: everything, the tensors of one group alone, or the parameters of one unit alone.
+Overlay make_overlay(const Graph& graph, const OnnxGraph& model, const QuantPlan& plan, const GraphPlaces& places);
+Overlay overlay_of_group(const QuantPlan& plan, const GraphPlaces& places, size_t group);
+Overlay overlay_of_parameters(const Graph& graph, const OnnxGraph& model, const QuantPlan& plan, const GraphPlaces& places, size_t unit);
 
 }  // namespace kiln

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: 0BSD
-// Classifies the test images with the generated code and compares its answers with ONNX Runtime's,
-// which are stored beside the labels in test_images.bin (format: train.py).
-// Exit status: 0 every answer is ONNX Runtime's, 1 one differs, 2 the file is unusable.
+// Classifies the test images with the generated code, in float and in 8-bit integers, and compares the
+// answers of the float code with ONNX Runtime's, which are stored beside the labels in test_images.bin
+// (format: train.py).
+// Exit status: 0 every answer in float is ONNX Runtime's, 1 one differs, 2 the file is unusable.
 
 #include <algorithm>
 #include <array>
@@ -10,6 +11,7 @@
 #include <cstdio>
 
 #include "digits.h"
+#include "digits_int8.h"
 
 namespace {
 
@@ -27,17 +29,30 @@ struct Record {
 };
 static_assert(sizeof(Record) == 66, "the layout of the file");
 
-// All the memory the model works in; on a microcontroller this is its whole RAM need.
+// All the memory the models work in; on a microcontroller each is the whole RAM need of its model.
 alignas(DIGITS_ARENA_ALIGN) uint8_t arena[DIGITS_ARENA_BYTES];
+alignas(DIGITS_INT8_ARENA_ALIGN) uint8_t int8_arena[DIGITS_INT8_ARENA_BYTES];
+
+void write_image(const Record& record, float* image) {
+  for (size_t i = 0; i < kPixels; ++i) {
+    image[i] = static_cast<float>(record.pixels[i]) / kPixelMax;
+  }
+}
+
+int best(const float* scores) {
+  return static_cast<int>(std::max_element(scores, scores + kClasses) - scores);
+}
 
 int classify(const Record& record) {
-  float* image = digits_input_image(arena);
-  for (int i = 0; i < kPixels; ++i) {
-    image[i] = static_cast<float>(record.pixels[static_cast<size_t>(i)]) / kPixelMax;
-  }
+  write_image(record, digits_input_image(arena));
   digits_run(arena);
-  const float* scores = digits_output_scores(arena);
-  return static_cast<int>(std::max_element(scores, scores + kClasses) - scores);
+  return best(digits_output_scores(arena));
+}
+
+int classify_in_integers(const Record& record) {
+  write_image(record, digits_int8_input_image(int8_arena));
+  digits_int8_run(int8_arena);
+  return best(digits_int8_output_scores(int8_arena));
 }
 
 void draw(const std::array<uint8_t, kPixels>& pixels) {
@@ -67,6 +82,7 @@ int main(int argc, char** argv) {
   int right = 0;
   int ort_right = 0;
   int same = 0;
+  int int8_right = 0;
   Record record;
   while (std::fread(&record, sizeof record, 1, file) == 1) {
     const int answer = classify(record);
@@ -76,6 +92,7 @@ int main(int argc, char** argv) {
                   answer == record.label ? "" : "   <- wrong");
     }
     images += 1;
+    int8_right += classify_in_integers(record) == record.label ? 1 : 0;
     right += answer == record.label ? 1 : 0;
     ort_right += record.ort_answer == record.label ? 1 : 0;
     same += answer == record.ort_answer ? 1 : 0;
@@ -91,5 +108,7 @@ int main(int argc, char** argv) {
               ort_right, percent(ort_right, images), same, images);
   std::printf("memory while running (the arena): %u bytes\n",
               static_cast<unsigned>(DIGITS_ARENA_BYTES));
+  std::printf("in 8-bit integers: %d right (%.1f %%), %u bytes of memory\n", int8_right,
+              percent(int8_right, images), static_cast<unsigned>(DIGITS_INT8_ARENA_BYTES));
   return same == images ? 0 : 1;
 }

@@ -5,6 +5,8 @@
 Writes, next to this file:
   digits.onnx      input "image" float32 [1,1,8,8] in 0..1,
                    output "scores" float32 [1,10], the probability of each digit
+  calibration.npy  100 of the training images, uint8 [100,1,8,8], pixels in 0..16: what
+                   `kiln quantize` learns the ranges of the layers from
   test_images.bin  the held-out images, 66 bytes each:
                    label, ONNX Runtime's answer, 64 pixels in 0..16, row by row
 
@@ -22,6 +24,7 @@ from torch import nn
 
 FOLDER = Path(__file__).resolve().parent
 TEST_IMAGES = 360
+CALIBRATION_IMAGES = 100
 PIXEL_MAX = 16
 EPOCHS = 80
 BATCH = 64
@@ -127,6 +130,7 @@ def main():
     print(f"test: {right} of {TEST_IMAGES} right ({100 * right / TEST_IMAGES:.1f} %)")
 
     export(network)
+    np.save(FOLDER / "calibration.npy", train_pixels[:CALIBRATION_IMAGES, None].astype(np.uint8))
     write_test_images(test_pixels, test_labels)
 
 

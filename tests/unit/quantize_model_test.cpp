@@ -113,6 +113,13 @@ void check_same_results(const Graph& a, const Graph& b, double tolerance) {
   }
 }
 
+ChannelReach reach_of(const OnnxGraph& graph) {
+  Graph float_graph = imported(graph);
+  Result<ChannelReach> reach = channel_reach(float_graph, graph, random_samples(float_graph, 4));
+  REQUIRE(reach.ok());
+  return *std::move(reach);
+}
+
 QuantizedModel quantized(const onnx::ModelProto& model, const QuantizeOptions& options = {}, size_t samples = 20) {
   OnnxGraph graph = onnx_graph(model);
   std::vector<Sample> data = random_samples(imported(graph), samples);
@@ -153,6 +160,15 @@ TEST_CASE("a model that is read and written again computes the same, with Consta
   OnnxGraph graph = onnx_graph(model);
   CHECK(graph.nodes.size() == 3);
   CHECK(graph.initializers.count("c") == 1);
+  OnnxGraph folded = onnx_graph(test::graph_model(R"(agraph (float[2,3] x) => (float[2,2] y, float[3] k) {
+    w = Constant<value_floats = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>()
+    s = Constant<value_ints = [3, 2]>()
+    r = Reshape(w, s)
+    y = MatMul(x, r)
+    k = Constant<value_floats = [1.0, 2.0, 3.0]>()
+  })"));
+  CHECK(folded.nodes.size() == 2);  // k is an output, which a node must make
+  CHECK(folded.initializers.at("r") == Tensor::floats({3, 2}, {1, 2, 3, 4, 5, 6}));
   CHECK(graph.inputs == std::vector<std::string>{"x"});
   CHECK(graph.outputs == std::vector<std::string>{"y", "z"});
   CHECK(graph.unique_name("y") == "y_1");
@@ -203,7 +219,7 @@ TEST_CASE("equalisation changes weights, not results") {
   Graph before = imported(graph);
   simplify_for_quantization(graph, tensor_types(before, graph));
   // The tensor behind the first layer is also added later on, and Clip stands behind the second: no pairs.
-  CHECK(equalize_layers(graph) == 0);
+  CHECK(equalize_layers(graph, reach_of(graph)) == 0);
 
   onnx::ModelProto chain = test::graph_model(R"(agraph (float[1,3,8,8] x) => (float[1,5,3,3] y) {
     a = Conv<pads = [1,1,1,1]>(x, w1, b1)
@@ -221,19 +237,43 @@ TEST_CASE("equalisation changes weights, not results") {
   before = imported(uneven);
   simplify_for_quantization(uneven, tensor_types(before, uneven));
   Tensor w2 = uneven.initializers.at("w2");
-  CHECK(equalize_layers(uneven) == 2);
+  CHECK(equalize_layers(uneven, reach_of(uneven)) == 2);
   CHECK(uneven.initializers.at("w2") != w2);
   check_same_results(before, imported(uneven), 1e-5);
-  // Afterwards the largest weight that makes a channel is as large as the largest that reads it.
+}
+
+TEST_CASE("equalisation evens out weights as far as activations let it") {
+  onnx::ModelProto chain = test::graph_model(R"(agraph (float[1,3,8,8] x) => (float[1,5,8,8] y) {
+    a = Conv<pads = [1,1,1,1]>(x, w1, b1)
+    r = Relu(a)
+    b = Conv<group = 4, pads = [1,1,1,1]>(r, w2)
+    y = Conv(b, w3)
+  })");
+  add_random(chain, "w1", {4, 3, 3, 3}, 1);
+  add_random(chain, "b1", {4}, 2);
+  add_random(chain, "w2", {4, 1, 3, 3}, 3, 0, 100);
+  add_random(chain, "w3", {5, 4, 1, 1}, 4);
+  OnnxGraph even = onnx_graph(chain), guarded = even;
+  // Where activations allow everything, the largest weight that makes a channel becomes as large as the largest that reads it.
+  CHECK(equalize_layers(even, {{"a", {0, 0, 0, 1}}, {"b", {0, 0, 0, 1}}}) == 2);
   auto largest = [&](const char* name, size_t first, size_t count, size_t stride) {
-    std::span<const float> w = uneven.initializers.at(name).as<float>();
+    std::span<const float> w = even.initializers.at(name).as<float>();
     float most = 0;
     for (size_t i = 0; i < count; ++i) most = std::max(most, std::fabs(w[first + i * stride]));
     return most;
   };
-  for (size_t c = 0; c < 4; ++c) {
+  for (size_t c = 0; c < 3; ++c) {
     CHECK(largest("w1", c * 27, 27, 1) == Approx(largest("w2", c * 9, 9, 1)).epsilon(0.01));
     CHECK(largest("w2", c * 9, 9, 1) == Approx(largest("w3", c, 5, 4)).epsilon(0.01));
+  }
+  // No channel comes to reach further than the furthest did.
+  std::vector<Sample> samples = random_samples(imported(guarded), 4);
+  ChannelReach before = *channel_reach(imported(guarded), guarded, samples);
+  CHECK(equalize_layers(guarded, before) == 2);
+  ChannelReach after = *channel_reach(imported(guarded), guarded, samples);
+  for (const char* tensor : {"a", "b"}) {
+    double furthest = *std::max_element(before.at(tensor).begin(), before.at(tensor).end());
+    for (double reach : after.at(tensor)) CHECK(reach <= furthest * 1.001);
   }
 }
 
@@ -380,6 +420,16 @@ TEST_CASE("a node that opset 13 has no equal of is refused") {
   CHECK(d.hint.find("opset 13") != std::string::npos);
 }
 
+TEST_CASE("an accuracy that cannot be reached is an error") {
+  OnnxGraph graph = onnx_graph(network());
+  std::vector<Sample> samples = random_samples(imported(graph), 4);
+  QuantizeOptions options;
+  options.goal = AccuracyGoal{-0.5, samples, {}};  // better than float itself
+  Diagnostic d = failure(graph, samples, options);
+  CHECK(d.id == DiagId::metric_drops);
+  CHECK(d.message.find("100.00 %") != std::string::npos);
+}
+
 TEST_CASE("what cannot be quantized is said") {
   OnnxGraph graph = onnx_graph(network());
   std::vector<Sample> samples = random_samples(imported(graph), 2);
@@ -432,4 +482,38 @@ TEST_CASE("nodes kept in float have no pairs around them") {
   CHECK(maker_of(graph, "g").inputs[1] == "w3");
   CHECK(graph.initializers.at("w3").type.dtype == DType::f32);
   CHECK(count_nodes(graph, "QuantizeLinear") == 6);
+}
+
+TEST_CASE("a goal lifts the most sensitive parts until it is reached, and no more") {
+  OnnxGraph graph = onnx_graph(network());
+  std::vector<Sample> samples = random_samples(imported(graph), 40);
+  auto run = [&](QuantizeOptions options) {
+    Diagnostics diagnostics;
+    std::optional<QuantizedModel> model = quantize_model(graph, "m.onnx", {}, samples, options, [](auto...) {}, diagnostics);
+    for (const Diagnostic& d : diagnostics.all()) UNSCOPED_INFO(to_string(d));
+    REQUIRE(model);
+    return *std::move(model);
+  };
+  QuantizeOptions options;
+  options.goal = AccuracyGoal{1, samples, {}};
+  QuantizedModel easy = run(options);
+  CHECK(easy.goal->lifted.empty());
+  CHECK(easy.goal->float_share == 1);
+  // Where all scores are nearly alike, 8 bits change some answers.
+  for (float& w : graph.initializers.at("w3").as<float>()) w *= 0.02f;
+  for (float& b : graph.initializers.at("b3").as<float>()) b = 0;
+  options.goal->max_drop = 0;
+  QuantizedModel hard = run(options);
+  REQUIRE(hard.goal->first_share < 1);
+  CHECK(hard.goal->share == 1);
+  CHECK(!hard.goal->lifted.empty());
+  CHECK(run(options).bytes == hard.bytes);
+  size_t wide = 0;
+  for (const QuantizedUnit& unit : hard.units) wide += unit.grid.dtype == DType::i16 ? 1 : 0;
+  CHECK(wide > 0);
+
+  // Labels that only chance can meet: float itself is right on none more.
+  options.goal->labels.assign(samples.size(), 4);
+  QuantizedModel labelled = run(options);
+  CHECK(labelled.goal->share >= labelled.goal->float_share);
 }

@@ -56,6 +56,16 @@ TEST_CASE("kiln quantize writes a model and a table, and the same bytes again") 
   CHECK(json["outputs"][0]["snr_db"].get<double>() > 20);
 }
 
+TEST_CASE("every layer of a model that kiln quantized computes on integers") {
+  Workplace place = Workplace::make();
+  const std::string images = std::string(KILN_SOURCE_DIR) + "/examples/digits/calibration.npy";
+  REQUIRE(place.quantize({kDigits, "--calibration", images, "--std", "16", "-o", "q.onnx"}).exit_code == 0);
+  Result<ProcessResult> inspected = run_process({KILN_BINARY, "inspect", "q.onnx"}, place.folder.path());
+  REQUIRE(inspected.ok());
+  INFO(inspected->output);
+  CHECK(inspected->output.find("every layer computes on integers") != std::string::npos);
+}
+
 TEST_CASE("options of kiln quantize change what it does") {
   Workplace place = Workplace::make();
   auto json = [&](std::vector<std::string> options) {
@@ -66,12 +76,49 @@ TEST_CASE("options of kiln quantize change what it does") {
     return nlohmann::json::parse(result.output);
   };
   CHECK(json({"--method", "minmax"})["method"] == "minmax");
-  CHECK(json({"--per-tensor"})["equalized_pairs"].get<int>() > 0);
-  CHECK(json({"--per-tensor", "--no-equalize"})["equalized_pairs"] == 0);
+  CHECK(json({"--activations", "int16"})["layers"][0]["dtype"] == "i16");
   CHECK(json({"--per-tensor"})["per_channel"] == false);
   CHECK(json({"--equalize"})["equalized_pairs"].get<int>() > 0);
   nlohmann::json plain = json({}), kept = json({"--keep-float", plain["layers"][0]["name"].get<std::string>()});
   CHECK(kept["float_nodes"].size() > plain["float_nodes"].size());
+}
+
+TEST_CASE("kiln quantize keeps to a drop of accuracy") {
+  Workplace place = Workplace::make();
+  REQUIRE(write_file(place.path("labels.npy"), save_npy(Tensor::int64s({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1}))).ok());
+  ProcessResult result = place.quantize({kDigits, "--calibration", place.data, "--labels", "labels.npy", "--max-drop", "0", "-o", "q.onnx", "--json", "-"});
+  INFO(result.output);
+  REQUIRE(result.exit_code == 0);
+  auto json = nlohmann::json::parse(result.output);
+  CHECK(json["goal"]["share"].get<double>() >= json["goal"]["share_float"].get<double>());
+}
+
+TEST_CASE("kiln compile quantizes on the way") {
+  Workplace place = Workplace::make();
+  auto compile = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {KILN_BINARY, "compile", kDigits, "--name", "digits"});
+    Result<ProcessResult> result = run_process(arguments, place.folder.path());
+    REQUIRE(result.ok());
+    return *std::move(result);
+  };
+  ProcessResult direct = compile({"--quantize", "int8", "--calibration", place.data, "-o", "direct"});
+  INFO(direct.output);
+  REQUIRE(direct.exit_code == 0);
+  ProcessResult quantized = place.quantize({kDigits, "--calibration", place.data, "-o", "digits.onnx"});
+  REQUIRE(quantized.exit_code == 0);
+  REQUIRE(run_process({KILN_BINARY, "compile", "digits.onnx", "--name", "digits", "-o", "twice"}, place.folder.path())->exit_code == 0);
+  // The files differ in the model that they name: the float one, or the one written in between.
+  auto code = [&](const char* folder, const char* file) {
+    std::string text = *read_file(place.folder.path() / folder / file);
+    size_t hash = text.find("sha256");
+    return hash == std::string::npos ? text : text.erase(hash, std::string("sha256 0123456789abcdef").size());
+  };
+  for (const char* file : {"digits.cpp", "digits_weights.cpp", "digits.h"}) CHECK(code("direct", file) == code("twice", file));
+  CHECK(read_file(place.folder.path() / "direct" / "digits_weights.cpp")->find("int8_t") != std::string::npos);
+  ProcessResult no_data = compile({"--quantize", "int8", "-o", "x"});
+  CHECK(no_data.exit_code == 1);
+  CHECK(no_data.output.find("--quantize needs calibration data") != std::string::npos);
+  CHECK(compile({"--calibration", place.data, "-o", "x"}).exit_code == 1);
 }
 
 TEST_CASE("kiln quantize says what is wrong") {
