@@ -176,7 +176,7 @@ void check_everywhere(const CallSet& set, const std::string& family) {
   else WARN("this processor has no AVX-512 VNNI: not tested");
 }
 
-constexpr int kLayersPerBundle = 20;
+constexpr int kLayersPerBundle = 16;
 
 }  // namespace
 
