@@ -10,13 +10,24 @@ namespace {
 
 TensorId result_of(const Step& step) { return step.call.outputs.front(); }
 
+/// The tensor, and those that it is a part of; not one whose bytes it takes over as a whole.
+std::vector<TensorId> written_tensors(const Program& program, TensorId id) {
+  std::vector<TensorId> written{id};
+  for (const ProgramTensor* t = &program.tensor(id); t->view; t = &program.tensor(t->view->base)) {
+    if (program.tensor(t->view->base).type.bytes() == t->type.bytes()) break;
+    written.push_back(t->view->base);
+  }
+  return written;
+}
+
 /// Per step: whether a later step writes to the same tensor, as the parts of a concatenation do.
 std::vector<bool> written_later(const Program& program) {
   std::vector<bool> later(program.steps.size(), false);
   std::set<TensorId> seen;
   for (size_t i = program.steps.size(); i-- > 0;) {
     later[i] = seen.count(result_of(program.steps[i])) != 0;
-    seen.insert(program.steps[i].call.outputs.begin(), program.steps[i].call.outputs.end());
+    for (TensorId output : program.steps[i].call.outputs)
+      for (TensorId written : written_tensors(program, output)) seen.insert(written);
   }
   return later;
 }
