@@ -31,7 +31,8 @@ struct Options {
 std::string guilty_layers(const Program& program) {
   std::string text;
   std::vector<LayerRow> rows = layer_rows(program);
-  std::sort(rows.begin(), rows.end(), [](const LayerRow& a, const LayerRow& b) { return std::pair(-a.live_bytes, a.index) < std::pair(-b.live_bytes, b.index); });
+  std::sort(rows.begin(), rows.end(),
+            [](const LayerRow& a, const LayerRow& b) { return std::pair(-a.live_bytes, a.index) < std::pair(-b.live_bytes, b.index); });
   for (size_t i = 0; i < std::min<size_t>(rows.size(), 3); ++i)
     text += fmt::format("{}layer {} {} ({} bytes alive)", i ? ", " : "", rows[i].index + 1, rows[i].label, rows[i].live_bytes);
   return text;
@@ -90,7 +91,8 @@ Status write_depfile(const Options& options, const Compiled& compiled) {
   if (options.depfile.empty()) return Done{};
   const std::filesystem::path manifest = std::filesystem::absolute(options.output / "manifest.json");
   std::string text = make_escaped(manifest.string()) + ":";
-  for (const std::filesystem::path& file : compiled.info.read_files) text += " \\\n  " + make_escaped(std::filesystem::absolute(file).string());
+  for (const std::filesystem::path& file : compiled.info.read_files)
+    text += " \\\n  " + make_escaped(std::filesystem::absolute(file).string());
   if (Status s = write_file(options.depfile, text + "\n"); !s) return s;
   std::error_code failed;
   std::filesystem::last_write_time(manifest, std::filesystem::file_time_type::clock::now(), failed);
@@ -114,8 +116,10 @@ ExitCode run(Options& options, const Terminal& terminal) {
   if (Status s = write_depfile(options, *compiled); !s) return terminal.fail(s.diagnostic());
   if (!options.json.empty()) {
     std::string text = report_json(*compiled);
-    if (options.json == "-") fmt::print("{}", text);
-    else if (Status s = write_file(options.json, text); !s) return terminal.fail(s.diagnostic());
+    if (options.json == "-")
+      fmt::print("{}", text);
+    else if (Status s = write_file(options.json, text); !s)
+      return terminal.fail(s.diagnostic());
   }
   if (options.json != "-" && !terminal.quiet) {
     fmt::print("{}", summary_text(*compiled));
@@ -146,12 +150,11 @@ VerbAction add(CLI::App& sub) {
 }  // namespace
 
 extern const Verb compile_verb;
-const Verb compile_verb = {
-    "compile", "Turn a model into a C++ source bundle",
-    "kiln compile kws.onnx -o kws                        # writes kws/kws.h, kws/kws.cpp, ...\n"
-    "kiln compile vww.onnx --target host --cpu native    # fastest on this machine\n"
-    "kiln compile kws.onnx --quantize int8 --calibration samples/\n"
-    "kiln compile det.onnx --dim batch=1 --ram 65536     # bind a dimension, check a budget",
-    add};
+const Verb compile_verb = {"compile", "Turn a model into a C++ source bundle",
+                           "kiln compile kws.onnx -o kws                        # writes kws/kws.h, kws/kws.cpp, ...\n"
+                           "kiln compile vww.onnx --target host --cpu native    # fastest on this machine\n"
+                           "kiln compile kws.onnx --quantize int8 --calibration samples/\n"
+                           "kiln compile det.onnx --dim batch=1 --ram 65536     # bind a dimension, check a budget",
+                           add};
 
 }  // namespace kiln

@@ -15,11 +15,13 @@ constexpr size_t kBarColumns = 30;
 /// What data for a model must fit.
 std::vector<ModelInput> model_inputs(const Graph& graph) {
   std::vector<ModelInput> inputs;
-  for (ValueId input : graph.inputs) inputs.push_back({graph.value(input).onnx ? graph.value(input).onnx->name : graph.value(input).name, graph.type(input)});
+  for (ValueId input : graph.inputs)
+    inputs.push_back({graph.value(input).onnx ? graph.value(input).onnx->name : graph.value(input).name, graph.type(input)});
   return inputs;
 }
 
-Result<std::vector<Sample>> load_samples(const CalibrationOptions& options, const std::vector<ModelInput>& inputs, const Progress& progress) {
+Result<std::vector<Sample>> load_samples(const CalibrationOptions& options, const std::vector<ModelInput>& inputs,
+                                         const Progress& progress) {
   DataOptions unlabelled = options.data;
   unlabelled.labels.clear();
   Result<Dataset> data = Dataset::open(unlabelled, inputs);
@@ -62,7 +64,8 @@ Progress progress_on(const Terminal& terminal) {
   return [&terminal](std::string_view what, size_t done, size_t total) {
     if (!terminal.progress) return;
     size_t filled = done * kBarColumns / std::max<size_t>(total, 1);
-    terminal.show_progress(fmt::format("{:<17} [{}{}] {} of {}", what, std::string(filled, '='), std::string(kBarColumns - filled, ' '), done, total));
+    terminal.show_progress(
+        fmt::format("{:<17} [{}{}] {} of {}", what, std::string(filled, '='), std::string(kBarColumns - filled, ' '), done, total));
   };
 }
 
@@ -87,28 +90,38 @@ void add_calibration_options(CLI::App& app, CalibrationOptions& options) {
       ->check(CLI::Range(50.0, 100.0))
       ->group(group);
   QuantizeOptions& quantize = options.quantize;
-  app.add_flag_callback("--per-tensor", [&quantize] { quantize.per_channel = false; }, "One scale for all weights of a layer, not one per channel")->group(group);
+  app.add_flag_callback(
+         "--per-tensor", [&quantize] { quantize.per_channel = false; }, "One scale for all weights of a layer, not one per channel")
+      ->group(group);
   app.add_flag("--equalize", quantize.equalize, "Even out the weights of channels between layers first")->group(group);
-  app.add_flag_callback("--no-bias-correction", [&quantize] { quantize.correct.bias = false; }, "Leave biases as they are")->group(group);
+  app.add_flag_callback(
+         "--no-bias-correction", [&quantize] { quantize.correct.bias = false; }, "Leave biases as they are")
+      ->group(group);
   app.add_flag("--adaround", options.quantize.correct.rounding, "Choose for each weight whether to round up or down")->group(group);
-  app.add_option("--keep-float", options.quantize.keep_float, "Leave this node in float")->type_name("NODE")->allow_extra_args(false)->group(group);
+  app.add_option("--keep-float", options.quantize.keep_float, "Leave this node in float")
+      ->type_name("NODE")
+      ->allow_extra_args(false)
+      ->group(group);
   app.add_option_function<std::string>(
          "--activations", [&quantize](const std::string& name) { quantize.ranges.dtype = name == "int16" ? DType::i16 : DType::i8; },
          "Type of activations: int8, int16 (default int8)")
       ->type_name("TYPE")
       ->check(CLI::IsMember({"int8", "int16"}))
       ->group(group);
-  app.add_option("--max-drop", options.max_drop, "Lift the most sensitive tensors and layers out of 8 bits until accuracy is at most so many points below float")
+  app.add_option("--max-drop", options.max_drop,
+                 "Lift the most sensitive tensors and layers out of 8 bits until accuracy is at most so many points below float")
       ->type_name("POINTS")
       ->check(CLI::NonNegativeNumber)
       ->group(group);
-  app.add_option("--data", options.goal_data, "Samples that --max-drop is measured on; default: those of the calibration")->type_name("PATH")->group(group);
+  app.add_option("--data", options.goal_data, "Samples that --max-drop is measured on; default: those of the calibration")
+      ->type_name("PATH")
+      ->group(group);
   add_labels_option(app, options.data);
   add_data_options(app, options.data, "--calibration");
 }
 
-std::optional<QuantizedModel> quantize_file(const std::filesystem::path& model, const ImportOptions& import, const CalibrationOptions& options,
-                                            const Terminal& terminal, Diagnostics& diagnostics) {
+std::optional<QuantizedModel> quantize_file(const std::filesystem::path& model, const ImportOptions& import,
+                                            const CalibrationOptions& options, const Terminal& terminal, Diagnostics& diagnostics) {
   std::optional<ImportedModel> imported = import_model(model, import, diagnostics);
   if (!imported) return std::nullopt;
   Result<OnnxGraph> graph = read_onnx_graph(model);

@@ -18,8 +18,8 @@ namespace kiln {
 
 struct CalibrationOptions {
   DataOptions data;
-  size_t samples = 256;  ///< at most so many, spread evenly over the data
-  std::optional<double> max_drop;  ///< points of accuracy, on `goal_data`
+  size_t samples = 256;             ///< at most so many, spread evenly over the data
+  std::optional<double> max_drop;   ///< points of accuracy, on `goal_data`
   std::filesystem::path goal_data;  ///< empty: the calibration data
   QuantizeOptions quantize;
 };
@@ -29,7 +29,7 @@ struct CalibrationOptions {
 void add_calibration_options(CLI::App& app, CalibrationOptions& options);
 
 /// Reads the model and the calibration data, and quantizes. Nothing when there were errors, which are in `diagnostics`.
-std::optional<QuantizedModel> quantize_file(const std::filesystem::path& model, const ImportOptions& import, const CalibrationOptions& options,
-                                            const Terminal& terminal, Diagnostics& diagnostics);
+std::optional<QuantizedModel> quantize_file(const std::filesystem::path& model, const ImportOptions& import,
+                                            const CalibrationOptions& options, const Terminal& terminal, Diagnostics& diagnostics);
 
 }  // namespace kiln

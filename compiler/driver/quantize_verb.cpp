@@ -33,29 +33,30 @@ std::string layer_table(const QuantizedModel& model, const QuantizeOptions& opti
   Table table({"layer", "operator", "weights", "seen", "represented", "scale", "zero", "type", "SNR dB"}, {5, 6, 8});
   for (const QuantizedUnit& unit : model.units) {
     Range range = unit.grid.range();
-    table.add({unit.name, unit.type, weights_text(unit, options.per_channel), fmt::format("[{:.4g}, {:.4g}]", unit.seen.low, unit.seen.high),
-               fmt::format("[{:.4g}, {:.4g}]", range.low, range.high), fmt::format("{:.6g}", unit.grid.scale), std::to_string(unit.grid.zero_point),
-               std::string(dtype_name(unit.grid.dtype)), decibels(unit.snr)});
+    table.add({unit.name, unit.type, weights_text(unit, options.per_channel),
+               fmt::format("[{:.4g}, {:.4g}]", unit.seen.low, unit.seen.high), fmt::format("[{:.4g}, {:.4g}]", range.low, range.high),
+               fmt::format("{:.6g}", unit.grid.scale), std::to_string(unit.grid.zero_point), std::string(dtype_name(unit.grid.dtype)),
+               decibels(unit.snr)});
   }
   return table.text();
 }
 
 std::string summary(const QuantizedModel& model, const QuantizeOptions& options) {
-  std::string text = fmt::format("ranges by {}{}; {} pairs of layers equalised; biases {}; weights rounded {}\n", range_method_name(options.ranges.method),
-                                 options.ranges.method == RangeMethod::percentile ? fmt::format(" {}", options.ranges.percentile) : "",
-                                 model.equalized_pairs, options.correct.bias ? "corrected" : "as they were",
-                                 options.correct.rounding ? "by the outputs of their layer" : "to nearest");
+  std::string text = fmt::format(
+      "ranges by {}{}; {} pairs of layers equalised; biases {}; weights rounded {}\n", range_method_name(options.ranges.method),
+      options.ranges.method == RangeMethod::percentile ? fmt::format(" {}", options.ranges.percentile) : "", model.equalized_pairs,
+      options.correct.bias ? "corrected" : "as they were", options.correct.rounding ? "by the outputs of their layer" : "to nearest");
   if (model.opset != model.opset_before) text += fmt::format("opset {} became {}\n", model.opset_before, model.opset);
   if (!model.float_nodes.empty()) text += fmt::format("stays float: {}\n", fmt::join(model.float_nodes, ", "));
   if (model.goal) {
-    text += fmt::format("right answers {:.2f} %, with 8 bits everywhere {:.2f} %, in float {:.2f} %\n", 100 * model.goal->share, 100 * model.goal->first_share,
-                        100 * model.goal->float_share);
+    text += fmt::format("right answers {:.2f} %, with 8 bits everywhere {:.2f} %, in float {:.2f} %\n", 100 * model.goal->share,
+                        100 * model.goal->first_share, 100 * model.goal->float_share);
     if (!model.goal->lifted.empty()) text += fmt::format("lifted: {}\n", fmt::join(model.goal->lifted, ", "));
   }
   text += fmt::format("parameters {} bytes, before {}\n", model.parameter_bytes, model.parameter_bytes_before);
   for (const QuantizedOutput& output : model.outputs)
-    text += fmt::format("output {}: SNR {} dB; largest element as in float for {:.1f} % of the calibration samples\n", output.name, decibels(output.snr),
-                        100 * output.agreement);
+    text += fmt::format("output {}: SNR {} dB; largest element as in float for {:.1f} % of the calibration samples\n", output.name,
+                        decibels(output.snr), 100 * output.agreement);
   return text;
 }
 
@@ -87,7 +88,10 @@ std::string report_json(const QuantizedModel& model, const QuantizeOptions& opti
   }
   json["float_nodes"] = model.float_nodes;
   if (model.goal)
-    json["goal"] = {{"share", model.goal->share}, {"share_8_bits", model.goal->first_share}, {"share_float", model.goal->float_share}, {"lifted", model.goal->lifted}};
+    json["goal"] = {{"share", model.goal->share},
+                    {"share_8_bits", model.goal->first_share},
+                    {"share_float", model.goal->float_share},
+                    {"lifted", model.goal->lifted}};
   json["outputs"] = nlohmann::ordered_json::array();
   for (const QuantizedOutput& output : model.outputs)
     json["outputs"].push_back({{"name", output.name}, {"snr_db", number_or_null(output.snr)}, {"agreement", output.agreement}});
@@ -96,12 +100,14 @@ std::string report_json(const QuantizedModel& model, const QuantizeOptions& opti
 
 ExitCode run(Options& options, const Terminal& terminal) {
   Diagnostics diagnostics;
-  std::optional<QuantizedModel> model = quantize_file(options.common.model, options.common.import, options.calibration, terminal, diagnostics);
+  std::optional<QuantizedModel> model =
+      quantize_file(options.common.model, options.common.import, options.calibration, terminal, diagnostics);
   ExitCode code = terminal.report(diagnostics);
   if (!model) return code;
   if (Status s = write_file(options.output, model->bytes); !s) return terminal.fail(s.diagnostic());
   const QuantizeOptions& how = options.calibration.quantize;
-  if (options.json == "-") fmt::print("{}", report_json(*model, how));
+  if (options.json == "-")
+    fmt::print("{}", report_json(*model, how));
   else if (!options.json.empty())
     if (Status s = write_file(options.json, report_json(*model, how)); !s) return terminal.fail(s.diagnostic());
   if (options.json != "-" && !terminal.quiet)

@@ -25,14 +25,22 @@ constexpr int64_t kLeastIrVersion = 7;
 
 std::optional<AttrKind> kind_of(const onnx::AttributeProto& a) {
   switch (a.type()) {
-    case onnx::AttributeProto::FLOAT: return AttrKind::real;
-    case onnx::AttributeProto::INT: return AttrKind::integer;
-    case onnx::AttributeProto::STRING: return AttrKind::string;
-    case onnx::AttributeProto::TENSOR: return AttrKind::tensor;
-    case onnx::AttributeProto::FLOATS: return AttrKind::reals;
-    case onnx::AttributeProto::INTS: return AttrKind::integers;
-    case onnx::AttributeProto::STRINGS: return AttrKind::strings;
-    default: return std::nullopt;
+    case onnx::AttributeProto::FLOAT:
+      return AttrKind::real;
+    case onnx::AttributeProto::INT:
+      return AttrKind::integer;
+    case onnx::AttributeProto::STRING:
+      return AttrKind::string;
+    case onnx::AttributeProto::TENSOR:
+      return AttrKind::tensor;
+    case onnx::AttributeProto::FLOATS:
+      return AttrKind::reals;
+    case onnx::AttributeProto::INTS:
+      return AttrKind::integers;
+    case onnx::AttributeProto::STRINGS:
+      return AttrKind::strings;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -90,7 +98,8 @@ std::optional<std::vector<Tensor>> constant_results(const OnnxGraphNode& node, c
   if (!op || kept || opset == model.opsets.end() || node.inputs.size() < op->onnx.min_inputs) return std::nullopt;
   Graph graph;
   GraphBuilder builder(graph, {node.name});
-  OnnxNode onnx_node{node.domain, node.type, node.name, opset->second, node.attrs, {}, node.outputs.size(), std::vector<bool>(node.outputs.size(), true)};
+  OnnxNode onnx_node{node.domain, node.type, node.name,           opset->second,
+                     node.attrs,  {},        node.outputs.size(), std::vector<bool>(node.outputs.size(), true)};
   for (const std::string& input : node.inputs) {
     const Tensor* constant = model.initializer(input);
     if (!constant && !input.empty()) return std::nullopt;

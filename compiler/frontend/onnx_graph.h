@@ -23,18 +23,18 @@ namespace kiln {
 struct OnnxGraphNode {
   std::string name;  ///< unique in the graph, never empty
   std::string domain, type;
-  Attrs attrs;  ///< without subgraphs
+  Attrs attrs;                               ///< without subgraphs
   std::vector<std::string> inputs, outputs;  ///< "" for omitted ones
-  int source = -1;  ///< the node of `OnnxGraph::model` that it was; -1 for new nodes
+  int source = -1;                           ///< the node of `OnnxGraph::model` that it was; -1 for new nodes
 
   /// Operator `t` of the default domain.
   [[nodiscard]] bool is(std::string_view t) const { return domain.empty() && type == t; }
 };
 
 struct OnnxGraph {
-  std::vector<std::string> inputs;   ///< without those that are initializers
+  std::vector<std::string> inputs;  ///< without those that are initializers
   std::vector<std::string> outputs;
-  std::vector<OnnxGraphNode> nodes;  ///< those that outputs depend on, each after those it depends on
+  std::vector<OnnxGraphNode> nodes;            ///< those that outputs depend on, each after those it depends on
   std::map<std::string, Tensor> initializers;  ///< also what nodes make of initializers alone, Constant nodes first
   std::map<std::string, int64_t> opsets;       ///< by domain; "" is ai.onnx
   std::shared_ptr<const onnx::ModelProto> model;

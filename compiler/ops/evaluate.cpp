@@ -10,7 +10,9 @@ Result<std::vector<Tensor>> evaluate_node(const Graph& graph, NodeId id, const s
   const Node& node = graph.node(id);
   OpArgs args = graph.args(id);
   args.constants = operands;
-  if (!node.op->eval) return error(DiagId::unsupported_node, fmt::format("operator '{}' cannot be evaluated in the compiler.", node.op->name)).at_node(node.origin[0]);
+  if (!node.op->eval)
+    return error(DiagId::unsupported_node, fmt::format("operator '{}' cannot be evaluated in the compiler.", node.op->name))
+        .at_node(node.origin[0]);
   Result<std::vector<Tensor>> out = node.op->eval(args);
   if (!out) return std::move(out).diagnostic().at_node(node.origin[0]);
   return out;
@@ -19,11 +21,13 @@ Result<std::vector<Tensor>> evaluate_node(const Graph& graph, NodeId id, const s
 Result<std::vector<std::optional<Tensor>>> evaluate_values(const Graph& graph, const std::vector<Tensor>& inputs) {
   std::vector<std::optional<Tensor>> values(graph.value_count());
   if (inputs.size() != graph.inputs.size())
-    return error(DiagId::bad_input_data, fmt::format("{} input tensors are given, the graph takes {}.", inputs.size(), graph.inputs.size()));
+    return error(DiagId::bad_input_data,
+                 fmt::format("{} input tensors are given, the graph takes {}.", inputs.size(), graph.inputs.size()));
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Value& v = graph.value(graph.inputs[i]);
     if (inputs[i].type.dtype != v.type.dtype || inputs[i].type.shape != v.type.shape)
-      return error(DiagId::bad_input_data, fmt::format("input {} is {}, the graph takes {}.", v.name, to_string(inputs[i].type), to_string(v.type)));
+      return error(DiagId::bad_input_data,
+                   fmt::format("input {} is {}, the graph takes {}.", v.name, to_string(inputs[i].type), to_string(v.type)));
     values[index(graph.inputs[i])] = inputs[i];
   }
   for (size_t i = 0; i < values.size(); ++i)

@@ -29,7 +29,12 @@ std::vector<Sample> samples_for_correction(const Graph& graph, const Timeline& t
 
 PlanBuilder::PlanBuilder(const Graph& graph, const OnnxGraph& model, const std::vector<Sample>& samples, const QuantizeOptions& options,
                          const Progress& progress)
-    : graph_(graph), model_(model), samples_(samples), options_(options), progress_(progress), timeline_(graph),
+    : graph_(graph),
+      model_(model),
+      samples_(samples),
+      options_(options),
+      progress_(progress),
+      timeline_(graph),
       correction_samples_(samples_for_correction(graph, timeline_, samples)) {}
 
 QuantPlan PlanBuilder::empty_plan(const Exceptions& exceptions) const {

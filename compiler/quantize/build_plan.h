@@ -29,7 +29,8 @@ struct BuiltPlan {
 /// All references must outlive it.
 class PlanBuilder {
  public:
-  PlanBuilder(const Graph& graph, const OnnxGraph& model, const std::vector<Sample>& samples, const QuantizeOptions& options, const Progress& progress);
+  PlanBuilder(const Graph& graph, const OnnxGraph& model, const std::vector<Sample>& samples, const QuantizeOptions& options,
+              const Progress& progress);
 
   /// Runs the calibration data. Errors: nothing_to_quantize, bad_input_data.
   Status measure();

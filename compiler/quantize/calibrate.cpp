@@ -15,8 +15,8 @@ constexpr double kMaxBiasSteps = double{1 << 30};
 
 /// Runs all samples through the float graph and shows each tensor of the plan's groups, once, to `see(group, tensor)`.
 template <class See>
-Status observe(const Graph& graph, const Timeline& timeline, const GraphPlaces& places, const QuantPlan& plan, const std::vector<Sample>& samples,
-               std::string_view what, const Progress& progress, See&& see) {
+Status observe(const Graph& graph, const Timeline& timeline, const GraphPlaces& places, const QuantPlan& plan,
+               const std::vector<Sample>& samples, std::string_view what, const Progress& progress, See&& see) {
   std::map<ValueId, size_t> watched;  // -> group
   for (const auto& [tensor, group] : plan.group_of)
     if (auto values = places.values.find(tensor); values != places.values.end()) watched[values->second.front()] = group;
@@ -56,7 +56,8 @@ Status widen(Range& range, bool& any, const std::string& name, const Tensor& ten
 /// The least scale of each row of weights with which the bias is at most kMaxBiasSteps.
 std::vector<float> least_scales(std::span<const float> bias, float input_scale) {
   std::vector<float> least;
-  for (float b : bias) least.push_back(static_cast<float>(std::fabs(static_cast<double>(b)) / (static_cast<double>(input_scale) * kMaxBiasSteps)));
+  for (float b : bias)
+    least.push_back(static_cast<float>(std::fabs(static_cast<double>(b)) / (static_cast<double>(input_scale) * kMaxBiasSteps)));
   return least;
 }
 
@@ -66,21 +67,23 @@ Result<TensorRanges> measure_ranges(const Graph& graph, const Timeline& timeline
                                     const std::vector<Sample>& samples, const RangeOptions& options, const Progress& progress) {
   std::vector<Range> seen(plan.groups.size());
   std::vector<char> any(plan.groups.size(), 0);
-  Status done = observe(graph, timeline, places, plan, samples, "ranges", progress, [&](size_t g, const std::string& name, const Tensor& tensor) {
-    bool had = any[g] != 0;
-    Status s = widen(seen[g], had, name, tensor);
-    any[g] = had;
-    return s;
-  });
+  Status done =
+      observe(graph, timeline, places, plan, samples, "ranges", progress, [&](size_t g, const std::string& name, const Tensor& tensor) {
+        bool had = any[g] != 0;
+        Status s = widen(seen[g], had, name, tensor);
+        any[g] = had;
+        return s;
+      });
   if (!done) return std::move(done).diagnostic();
 
   std::vector<Range> chosen = seen;
   if (options.method != RangeMethod::minmax) {
     std::vector<Histogram> histograms(seen.begin(), seen.end());
-    done = observe(graph, timeline, places, plan, samples, "histograms", progress, [&](size_t g, const std::string&, const Tensor& tensor) -> Status {
-      histograms[g].add(tensor.as<float>());
-      return Done{};
-    });
+    done = observe(graph, timeline, places, plan, samples, "histograms", progress,
+                   [&](size_t g, const std::string&, const Tensor& tensor) -> Status {
+                     histograms[g].add(tensor.as<float>());
+                     return Done{};
+                   });
     if (!done) return std::move(done).diagnostic();
     for (size_t g = 0; g < chosen.size(); ++g) chosen[g] = choose_range(histograms[g], options.method, options.percentile, 255);
   }
@@ -92,7 +95,8 @@ Result<TensorRanges> measure_ranges(const Graph& graph, const Timeline& timeline
 void set_grids(const TensorRanges& ranges, DType dtype, const std::set<std::string>& wide, QuantPlan& plan) {
   for (TensorGroup& group : plan.groups) {
     const TensorRange& range = ranges.at(group.tensors.front());
-    bool is_wide = dtype == DType::i16 || std::any_of(group.tensors.begin(), group.tensors.end(), [&](const std::string& t) { return wide.count(t) != 0; });
+    bool is_wide = dtype == DType::i16 ||
+                   std::any_of(group.tensors.begin(), group.tensors.end(), [&](const std::string& t) { return wide.count(t) != 0; });
     group.seen = range.seen;
     set_grid(group, is_wide ? range.seen : range.chosen, is_wide ? DType::i16 : DType::i8);
   }

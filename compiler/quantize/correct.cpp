@@ -12,9 +12,14 @@ namespace {
 
 class Corrector {
  public:
-  Corrector(const Graph& graph, const Timeline& timeline, const OnnxGraph& model, const GraphPlaces& places, const std::vector<Sample>& samples,
-            const CorrectOptions& options, const Progress& progress, QuantPlan& plan)
-      : graph_(graph), timeline_(timeline), places_(places), options_(options), progress_(progress), plan_(plan),
+  Corrector(const Graph& graph, const Timeline& timeline, const OnnxGraph& model, const GraphPlaces& places,
+            const std::vector<Sample>& samples, const CorrectOptions& options, const Progress& progress, QuantPlan& plan)
+      : graph_(graph),
+        timeline_(timeline),
+        places_(places),
+        options_(options),
+        progress_(progress),
+        plan_(plan),
         overlay_(make_overlay(graph, model, plan, places)) {
     for (const Unit& unit : plan.units) {
       if (unit.kind != UnitKind::layer) continue;
@@ -83,10 +88,12 @@ class Corrector {
   }
 
   std::vector<float> bias_as_used(const Layer& layer) const {
-    return dequantized(quantize_bias(plan_.bias.at(*layer.name), plan_.grid(layer.unit->inputs[0]).scale, plan_.weights.at(*layer.name).scale));
+    return dequantized(
+        quantize_bias(plan_.bias.at(*layer.name), plan_.grid(layer.unit->inputs[0]).scale, plan_.weights.at(*layer.name).scale));
   }
 
-  /// Per channel: the mean over samples of (quantized - exact), times max(0, 1 - variance of that mean / its square) (positive-part James-Stein).
+  /// Per channel: the mean over samples of (quantized - exact), times max(0, 1 - variance of that mean / its square) (positive-part
+  /// James-Stein).
   std::vector<double> mean_errors(ValueId value, size_t channels) const {
     std::vector<double> sum(channels, 0), squares(channels, 0);
     for (size_t s = 0; s < exact_.size(); ++s) {
@@ -146,8 +153,9 @@ double Noise::snr() const {
   return 10 * std::log10(std::max(signal, std::numeric_limits<double>::min()) / noise);
 }
 
-Result<std::map<std::string, Noise>> correct(const Graph& graph, const Timeline& timeline, const OnnxGraph& model, const GraphPlaces& places,
-                                             const std::vector<Sample>& samples, const CorrectOptions& options, const Progress& progress, QuantPlan& plan) {
+Result<std::map<std::string, Noise>> correct(const Graph& graph, const Timeline& timeline, const OnnxGraph& model,
+                                             const GraphPlaces& places, const std::vector<Sample>& samples, const CorrectOptions& options,
+                                             const Progress& progress, QuantPlan& plan) {
   return Corrector(graph, timeline, model, places, samples, options, progress, plan).run();
 }
 

@@ -34,7 +34,8 @@ struct Noise {
 
 /// Corrects the layers of the plan in place. Returns the noise of every quantized tensor, and that of the model's outputs, with all layers
 /// quantized. Memory: all live tensors of `samples`, twice.
-Result<std::map<std::string, Noise>> correct(const Graph& graph, const Timeline& timeline, const OnnxGraph& model, const GraphPlaces& places,
-                                             const std::vector<Sample>& samples, const CorrectOptions& options, const Progress& progress, QuantPlan& plan);
+Result<std::map<std::string, Noise>> correct(const Graph& graph, const Timeline& timeline, const OnnxGraph& model,
+                                             const GraphPlaces& places, const std::vector<Sample>& samples, const CorrectOptions& options,
+                                             const Progress& progress, QuantPlan& plan);
 
 }  // namespace kiln

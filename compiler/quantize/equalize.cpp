@@ -85,7 +85,8 @@ std::vector<Pair> find_pairs(const OnnxGraph& graph, const ChannelReach& reach) 
     std::optional<WeightLayout> other = weight_layout(graph, graph.nodes[*next]);
     // From Conv to Conv, or Gemm to Gemm: the channels are the same dimension of the tensor between.
     if (other && images == graph.nodes[*next].is("Conv") && layout->outputs == other->inputs * other->groups)
-      if (auto channels = reach.find(graph.nodes[n].outputs[0]); channels != reach.end()) pairs.push_back({{n, *layout}, {*next, *other}, channels->second});
+      if (auto channels = reach.find(graph.nodes[n].outputs[0]); channels != reach.end())
+        pairs.push_back({{n, *layout}, {*next, *other}, channels->second});
   }
   return pairs;
 }

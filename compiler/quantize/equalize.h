@@ -20,7 +20,8 @@ using ChannelReach = std::map<std::string, std::vector<double>>;
 Result<ChannelReach> channel_reach(const Graph& graph, const OnnxGraph& model, const std::vector<Sample>& samples);
 
 /// Equalises all such pairs until nothing changes much. The float results stay the same within rounding. Returns the number of pairs.
-/// No channel is made to reach further than the furthest channel of its tensor does in `reach`: a channel that little is made of may have a large bias.
+/// No channel is made to reach further than the furthest channel of its tensor does in `reach`: a channel that little is made of may have a
+/// large bias.
 size_t equalize_layers(OnnxGraph& graph, const ChannelReach& reach);
 
 }  // namespace kiln

@@ -37,8 +37,8 @@ class Search {
       if (reached()) return std::move(result_);
     }
     return error(DiagId::metric_drops,
-                 fmt::format("{:.2f} % of the answers are right, {:.2f} % are in float, --max-drop allows {:.2f} points less.", 100 * result_.share,
-                             100 * result_.float_share, 100 * goal_.max_drop),
+                 fmt::format("{:.2f} % of the answers are right, {:.2f} % are in float, --max-drop allows {:.2f} points less.",
+                             100 * result_.share, 100 * result_.float_share, 100 * goal_.max_drop),
                  "take more calibration data, or another --method.");
   }
 
@@ -59,7 +59,8 @@ class Search {
 
   [[nodiscard]] double share(const std::vector<size_t>& got) const {
     size_t right = 0;
-    for (size_t s = 0; s < got.size(); ++s) right += got[s] == (goal_.labels.empty() ? float_answers_[s] : static_cast<size_t>(goal_.labels[s])) ? 1 : 0;
+    for (size_t s = 0; s < got.size(); ++s)
+      right += got[s] == (goal_.labels.empty() ? float_answers_[s] : static_cast<size_t>(goal_.labels[s])) ? 1 : 0;
     return static_cast<double>(right) / static_cast<double>(std::max<size_t>(got.size(), 1));
   }
 
@@ -82,7 +83,8 @@ class Search {
   Result<double> noise(const Overlay& overlay, const std::vector<std::vector<Tensor>>& exact) const {
     std::vector<Noise> sums(exact.front().size());
     for (size_t s = 0; s < exact.size(); ++s) {
-      Result<std::vector<Tensor>> got = simulate(builder_.graph(), builder_.timeline(), overlay, builder_.samples()[s * builder_.samples().size() / exact.size()]);
+      Result<std::vector<Tensor>> got =
+          simulate(builder_.graph(), builder_.timeline(), overlay, builder_.samples()[s * builder_.samples().size() / exact.size()]);
       if (!got) return std::move(got).diagnostic();
       for (size_t o = 0; o < sums.size(); ++o)
         if (exact[s][o].type.dtype == DType::f32) sums[o].add(exact[s][o].as<float>(), (*got)[o].as<float>());
@@ -96,7 +98,8 @@ class Search {
     std::vector<std::vector<Tensor>> exact;
     size_t count = std::min(kSensitivitySamples, builder_.samples().size());
     for (size_t s = 0; s < count; ++s) {
-      Result<std::vector<Tensor>> outputs = simulate(builder_.graph(), builder_.timeline(), {}, builder_.samples()[s * builder_.samples().size() / count]);
+      Result<std::vector<Tensor>> outputs =
+          simulate(builder_.graph(), builder_.timeline(), {}, builder_.samples()[s * builder_.samples().size() / count]);
       if (!outputs) return std::move(outputs).diagnostic();
       exact.push_back(*std::move(outputs));
     }
@@ -144,7 +147,9 @@ class Search {
 
 }  // namespace
 
-Result<GoalResult> reach_goal(const PlanBuilder& builder, const AccuracyGoal& goal, BuiltPlan& built) { return Search(builder, goal, built).run(); }
+Result<GoalResult> reach_goal(const PlanBuilder& builder, const AccuracyGoal& goal, BuiltPlan& built) {
+  return Search(builder, goal, built).run();
+}
 
 size_t largest_element(const Tensor& tensor) {
   const std::vector<double> x = tensor.to_doubles();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Until a stated accuracy holds: the most sensitive tensors get 16 bits, the layers with the most sensitive weights stay float.
 //
-// Sensitive is what harms the outputs most when it alone is quantized; the harm is measured as the power of the outputs' error, which adds up
-// about linearly while errors are small. After N. Pandey et al., "A Practical Mixed Precision Algorithm for Post-Training Quantization",
+// Sensitive is what harms the outputs most when it alone is quantized; the harm is measured as the power of the outputs' error, which adds
+// up about linearly while errors are small. After N. Pandey et al., "A Practical Mixed Precision Algorithm for Post-Training Quantization",
 // 2023 (arXiv 2302.05397).
 #pragma once
 

@@ -33,8 +33,8 @@ struct Grid {
   [[nodiscard]] Range range() const { return {static_cast<double>(real(low())), static_cast<double>(real(high()))}; }
 };
 
-/// The grid of `dtype` (i8 or i16) over `range`, widened where needed so that it includes zero, which is represented exactly. A range that is
-/// zero alone gives scale 1.
+/// The grid of `dtype` (i8 or i16) over `range`, widened where needed so that it includes zero, which is represented exactly. A range that
+/// is zero alone gives scale 1.
 Grid activation_grid(Range range, DType dtype);
 
 /// Replaces each value by the nearest of the grid.

@@ -12,9 +12,9 @@ namespace kiln {
 
 /// Where the weights of a layer lie in their initializer.
 struct WeightLayout {
-  int64_t outputs = 0;          ///< output channels
-  int64_t inputs = 0;           ///< input channels that one output channel reads
-  int64_t taps = 1;             ///< places of the window
+  int64_t outputs = 0;  ///< output channels
+  int64_t inputs = 0;   ///< input channels that one output channel reads
+  int64_t taps = 1;     ///< places of the window
   int64_t groups = 1;
   bool outputs_innermost = false;  ///< [inputs][outputs], as in MatMul; else [outputs][inputs][taps]
 
@@ -27,8 +27,8 @@ struct WeightLayout {
   [[nodiscard]] int64_t axis() const { return outputs_innermost ? 1 : 0; }
 };
 
-/// The layout of a Conv, Gemm or MatMul whose weights are a float32 initializer, and whose bias, if it has one, is a float32 initializer with
-/// one element per output channel; else nothing.
+/// The layout of a Conv, Gemm or MatMul whose weights are a float32 initializer, and whose bias, if it has one, is a float32 initializer
+/// with one element per output channel; else nothing.
 std::optional<WeightLayout> weight_layout(const OnnxGraph& graph, const OnnxGraphNode& node);
 
 /// Elements in the order [outputs][taps][inputs], in which the compiler's own layers keep weights -> the order of the initializer.

@@ -41,7 +41,8 @@ class Raiser {
 
   [[nodiscard]] Status refuse(const OnnxGraphNode& node) const {
     return error(DiagId::unsupported_node,
-                 fmt::format("quantized models need opset {}, the model has opset {}, and this {} has no equal there.", kQuantizedOpset, from_, node.type),
+                 fmt::format("quantized models need opset {}, the model has opset {}, and this {} has no equal there.", kQuantizedOpset,
+                             from_, node.type),
                  fmt::format("export the model again with opset {} or newer.", kQuantizedOpset));
   }
 
@@ -57,7 +58,8 @@ class Raiser {
     std::string scales = input_of(node, 1);
     if (node.attrs.has("scales")) {
       std::vector<double> values = node.attrs.get<std::vector<double>>("scales", {});
-      scales = constant(node, "scales", Tensor::floats({static_cast<int64_t>(values.size())}, std::vector<float>(values.begin(), values.end())));
+      scales =
+          constant(node, "scales", Tensor::floats({static_cast<int64_t>(values.size())}, std::vector<float>(values.begin(), values.end())));
       node.attrs.erase("scales");
     }
     node.type = "Resize";
@@ -83,7 +85,8 @@ class Raiser {
   Status raise_clip(OnnxGraphNode& node) {
     node.inputs.resize(1);
     for (const char* bound : {"min", "max"}) {
-      node.inputs.push_back(node.attrs.has(bound) ? constant(node, bound, Tensor::floats({}, {static_cast<float>(node.attrs.f(bound))})) : "");
+      node.inputs.push_back(node.attrs.has(bound) ? constant(node, bound, Tensor::floats({}, {static_cast<float>(node.attrs.f(bound))}))
+                                                  : "");
       node.attrs.erase(bound);
     }
     while (node.inputs.back().empty()) node.inputs.pop_back();
@@ -119,14 +122,101 @@ class Raiser {
 
   /// Operators that mean the same in 7 (or their first opset) and 13, apart from types and attributes with the old default.
   [[nodiscard]] Status check_known(const OnnxGraphNode& node) const {
-    constexpr std::array kSame = {
-        "Abs", "Acos", "Add", "And", "ArgMax", "ArgMin", "Asin", "Atan", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Concat", "ConstantOfShape", "Conv",
-        "ConvTranspose", "Cos", "DepthToSpace", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp", "Expand", "Flatten", "Floor", "GRU", "Gather",
-        "GatherElements", "GatherND", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "HardSigmoid", "Identity", "If", "InstanceNormalization",
-        "LSTM", "LeakyRelu", "Less", "Log", "MatMul", "Max", "MaxPool", "Mean", "Min", "Mod", "Mul", "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "RNN",
-        "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
-        "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "ScatterElements", "ScatterND", "Selu", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice",
-        "Softplus", "Softsign", "SpaceToDepth", "Sqrt", "Sub", "Sum", "Tan", "Tanh", "ThresholdedRelu", "Tile", "TopK", "Transpose", "Where", "Clip"};
+    constexpr std::array kSame = {"Abs",
+                                  "Acos",
+                                  "Add",
+                                  "And",
+                                  "ArgMax",
+                                  "ArgMin",
+                                  "Asin",
+                                  "Atan",
+                                  "AveragePool",
+                                  "BatchNormalization",
+                                  "Cast",
+                                  "Ceil",
+                                  "Concat",
+                                  "ConstantOfShape",
+                                  "Conv",
+                                  "ConvTranspose",
+                                  "Cos",
+                                  "DepthToSpace",
+                                  "Div",
+                                  "Dropout",
+                                  "Elu",
+                                  "Equal",
+                                  "Erf",
+                                  "Exp",
+                                  "Expand",
+                                  "Flatten",
+                                  "Floor",
+                                  "GRU",
+                                  "Gather",
+                                  "GatherElements",
+                                  "GatherND",
+                                  "Gemm",
+                                  "GlobalAveragePool",
+                                  "GlobalMaxPool",
+                                  "Greater",
+                                  "HardSigmoid",
+                                  "Identity",
+                                  "If",
+                                  "InstanceNormalization",
+                                  "LSTM",
+                                  "LeakyRelu",
+                                  "Less",
+                                  "Log",
+                                  "MatMul",
+                                  "Max",
+                                  "MaxPool",
+                                  "Mean",
+                                  "Min",
+                                  "Mod",
+                                  "Mul",
+                                  "Neg",
+                                  "Not",
+                                  "Or",
+                                  "PRelu",
+                                  "Pad",
+                                  "Pow",
+                                  "RNN",
+                                  "Range",
+                                  "Reciprocal",
+                                  "ReduceL1",
+                                  "ReduceL2",
+                                  "ReduceLogSum",
+                                  "ReduceLogSumExp",
+                                  "ReduceMax",
+                                  "ReduceMean",
+                                  "ReduceMin",
+                                  "ReduceProd",
+                                  "ReduceSumSquare",
+                                  "Relu",
+                                  "Reshape",
+                                  "Resize",
+                                  "Round",
+                                  "ScatterElements",
+                                  "ScatterND",
+                                  "Selu",
+                                  "Shape",
+                                  "Sigmoid",
+                                  "Sign",
+                                  "Sin",
+                                  "Size",
+                                  "Slice",
+                                  "Softplus",
+                                  "Softsign",
+                                  "SpaceToDepth",
+                                  "Sqrt",
+                                  "Sub",
+                                  "Sum",
+                                  "Tan",
+                                  "Tanh",
+                                  "ThresholdedRelu",
+                                  "Tile",
+                                  "TopK",
+                                  "Transpose",
+                                  "Where",
+                                  "Clip"};
     bool known = std::any_of(kSame.begin(), kSame.end(), [&](const char* type) { return node.is(type); });
     return known ? Status(Done{}) : refuse(node);
   }

@@ -44,8 +44,10 @@ QuantPlan make_plan(const OnnxGraph& graph, std::vector<Unit> units) {
   for (const Unit& unit : units) {
     for (const auto* list : {&unit.inputs, &unit.outputs})
       for (const std::string& tensor : *list) {
-        if (unit.kind == UnitKind::move) unions.unite(tensor, unit.outputs[0]);
-        else wanted.push_back(tensor);
+        if (unit.kind == UnitKind::move)
+          unions.unite(tensor, unit.outputs[0]);
+        else
+          wanted.push_back(tensor);
         unions.id(tensor);
       }
   }

@@ -23,7 +23,7 @@ struct TensorGroup {
 struct QuantPlan {
   std::vector<Unit> units;
   std::vector<TensorGroup> groups;
-  std::map<std::string, size_t> group_of;  ///< by tensor; tensors that stay float are not there
+  std::map<std::string, size_t> group_of;           ///< by tensor; tensors that stay float are not there
   std::map<std::string, QuantizedWeights> weights;  ///< by node of the layer; values in the order [outputs][taps][inputs]
   std::map<std::string, std::vector<float>> bias;   ///< by node of the layer, with corrections; layers without bias are not there
 

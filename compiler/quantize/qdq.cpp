@@ -67,12 +67,16 @@ class Inserter {
 
   std::pair<std::string, std::string> add_parameters(const std::string& tensor, const Grid& grid) {
     Tensor zero_point({grid.dtype, {}, {}});
-    if (grid.dtype == DType::i16) zero_point.as<int16_t>()[0] = static_cast<int16_t>(grid.zero_point);
-    else zero_point.as<int8_t>()[0] = static_cast<int8_t>(grid.zero_point);
-    return {add_initializer(tensor + "_scale", Tensor::floats({}, {grid.scale})), add_initializer(tensor + "_zero_point", std::move(zero_point))};
+    if (grid.dtype == DType::i16)
+      zero_point.as<int16_t>()[0] = static_cast<int16_t>(grid.zero_point);
+    else
+      zero_point.as<int8_t>()[0] = static_cast<int8_t>(grid.zero_point);
+    return {add_initializer(tensor + "_scale", Tensor::floats({}, {grid.scale})),
+            add_initializer(tensor + "_zero_point", std::move(zero_point))};
   }
 
-  void add_linear(const char* type, const std::string& tensor, std::vector<std::string> inputs, const std::string& output, DType dtype, Attrs attrs = {}) {
+  void add_linear(const char* type, const std::string& tensor, std::vector<std::string> inputs, const std::string& output, DType dtype,
+                  Attrs attrs = {}) {
     OnnxGraphNode node;
     node.name = unique(tensor + "_" + type);
     node.type = type;
@@ -100,7 +104,8 @@ class Inserter {
     const Tensor& tensor = graph_.initializers.at(name);
     Grid grid = constant_grid(tensor);
     Tensor integers({DType::i8, tensor.type.shape, {}});
-    for (size_t i = 0; i < tensor.as<float>().size(); ++i) integers.as<int8_t>()[i] = static_cast<int8_t>(grid.quantize(tensor.as<float>()[i]));
+    for (size_t i = 0; i < tensor.as<float>().size(); ++i)
+      integers.as<int8_t>()[i] = static_cast<int8_t>(grid.quantize(tensor.as<float>()[i]));
     auto [scale, zero_point] = add_parameters(name, grid);
     std::string quantized = add_initializer(name + "_quantized", std::move(integers));
     done->second = unique(name + "_dequantized");
@@ -138,7 +143,8 @@ class Inserter {
     Tensor scale = scales_tensor(bias.scale);
     Attrs attrs;
     if (scale.type.rank() == 1) attrs.set("axis", int64_t{0});
-    std::string quantized = add_initializer(unit.bias + "_quantized", Tensor::of<int32_t>({static_cast<int64_t>(bias.values.size())}, bias.values));
+    std::string quantized =
+        add_initializer(unit.bias + "_quantized", Tensor::of<int32_t>({static_cast<int64_t>(bias.values.size())}, bias.values));
     std::string scale_name = add_initializer(unit.bias + "_scale", std::move(scale));
     std::string result = unique(unit.bias + "_dequantized");
     add_linear("DequantizeLinear", unit.bias, {quantized, scale_name}, result, DType::i32, std::move(attrs));
@@ -163,8 +169,8 @@ class Inserter {
   std::vector<OnnxGraphNode> nodes_;
   std::set<std::string> names_;
   std::map<size_t, const Unit*> unit_of_;
-  std::map<std::string, std::string> read_as_;    ///< tensor -> what is read in its place
-  std::map<std::string, std::string> constants_;  ///< initializer -> what is read in its place
+  std::map<std::string, std::string> read_as_;                        ///< tensor -> what is read in its place
+  std::map<std::string, std::string> constants_;                      ///< initializer -> what is read in its place
   std::map<size_t, std::pair<std::string, std::string>> parameters_;  ///< group -> names of scale and zero point
   bool microsoft_ = false;
 };

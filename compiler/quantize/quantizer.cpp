@@ -14,7 +14,8 @@ namespace kiln {
 namespace {
 
 /// Importing a model says the same things every time: they are wanted once.
-std::optional<Graph> imported(const OnnxGraph& model, const std::filesystem::path& path, const ImportOptions& options, Diagnostics& diagnostics) {
+std::optional<Graph> imported(const OnnxGraph& model, const std::filesystem::path& path, const ImportOptions& options,
+                              Diagnostics& diagnostics) {
   Result<std::string> bytes = onnx_graph_bytes(model);
   if (!bytes) {
     diagnostics.report(std::move(bytes).diagnostic().in_file(path.string()));
@@ -109,7 +110,13 @@ class Quantizer {
  public:
   Quantizer(OnnxGraph model, const std::filesystem::path& path, const ImportOptions& import, const std::vector<Sample>& samples,
             const QuantizeOptions& options, const Progress& progress, Diagnostics& diagnostics)
-      : model_(std::move(model)), path_(path), import_(import), samples_(samples), options_(options), progress_(progress), diagnostics_(diagnostics) {}
+      : model_(std::move(model)),
+        path_(path),
+        import_(import),
+        samples_(samples),
+        options_(options),
+        progress_(progress),
+        diagnostics_(diagnostics) {}
 
   std::optional<QuantizedModel> run() {
     result_.parameter_bytes_before = initializer_bytes(model_);
@@ -185,7 +192,8 @@ std::optional<QuantizedModel> quantize_model(OnnxGraph model, const std::filesys
                                              const std::vector<Sample>& samples, const QuantizeOptions& options, const Progress& progress,
                                              Diagnostics& diagnostics) {
   if (samples.empty()) {
-    diagnostics.report(error(DiagId::bad_input_data, "there are no calibration samples.", "give a folder or file with at least one, better a hundred."));
+    diagnostics.report(
+        error(DiagId::bad_input_data, "there are no calibration samples.", "give a folder or file with at least one, better a hundred."));
     return std::nullopt;
   }
   return Quantizer(std::move(model), path, import, samples, options, progress, diagnostics).run();

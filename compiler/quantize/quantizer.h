@@ -3,7 +3,8 @@
 //
 // Prepares the model (opset 13, batch normalization folded, layers equalised), finds what can be integer, chooses ranges from the
 // calibration data, corrects biases, and writes standard QuantizeLinear / DequantizeLinear nodes. Activations: 8 bits, one scale and zero
-// point per tensor; weights: 8 bits, one scale per output channel, zero point 0; biases: int32. The same model and data give the same bytes.
+// point per tensor; weights: 8 bits, one scale per output channel, zero point 0; biases: int32. The same model and data give the same
+// bytes.
 #pragma once
 
 #include <optional>
@@ -43,9 +44,9 @@ struct QuantizedUnit {
   std::string name, type;  ///< of its first node; with what is fused: "Conv+Relu"
   UnitKind kind = UnitKind::compute;
   bool per_channel = false;  ///< scales of the weights
-  Range seen;              ///< of the result, on the calibration data
-  Grid grid;               ///< of the result
-  double snr = 0;          ///< dB, of the result, with everything before it quantized as well
+  Range seen;                ///< of the result, on the calibration data
+  Grid grid;                 ///< of the result
+  double snr = 0;            ///< dB, of the result, with everything before it quantized as well
 };
 
 struct QuantizedOutput {
@@ -65,8 +66,8 @@ struct QuantizedModel {
   int64_t parameter_bytes_before = 0, parameter_bytes = 0;  ///< initializers
 };
 
-/// `samples`: at least one, in the order and with the types of `inputs_of`'s result. Problems are in `diagnostics`: those of reading and importing
-/// the model; unknown_node for `keep_float`; nothing_to_quantize; bad_input_data; metric_drops.
+/// `samples`: at least one, in the order and with the types of `inputs_of`'s result. Problems are in `diagnostics`: those of reading and
+/// importing the model; unknown_node for `keep_float`; nothing_to_quantize; bad_input_data; metric_drops.
 std::optional<QuantizedModel> quantize_model(OnnxGraph model, const std::filesystem::path& path, const ImportOptions& import,
                                              const std::vector<Sample>& samples, const QuantizeOptions& options, const Progress& progress,
                                              Diagnostics& diagnostics);

@@ -23,7 +23,8 @@ Range percentile_range(const Histogram& h, double percentile) {
   size_t first = 0, last = Histogram::kBins - 1;
   for (double below = 0; first < last && (below += count(first)) <= cut;) ++first;
   for (double above = 0; last > first && (above += count(last)) <= cut;) --last;
-  return {h.range().low + static_cast<double>(first) * h.bin_width(), h.range().high - static_cast<double>(Histogram::kBins - 1 - last) * h.bin_width()};
+  return {h.range().low + static_cast<double>(first) * h.bin_width(),
+          h.range().high - static_cast<double>(Histogram::kBins - 1 - last) * h.bin_width()};
 }
 
 /// Counts by distance from zero, in kBins bins up to the largest.
@@ -86,7 +87,8 @@ std::vector<Cut> cuts(const Histogram& h, bool upper) {
   double end = upper ? std::max(h.range().high, 0.0) : std::min(h.range().low, 0.0);
   std::vector<Cut> out{{end, 0, 0}};
   for (size_t used = kStride; used < Histogram::kBins; used += kStride) {
-    double bound = upper ? h.range().high - static_cast<double>(used) * h.bin_width() : h.range().low + static_cast<double>(used) * h.bin_width();
+    double bound =
+        upper ? h.range().high - static_cast<double>(used) * h.bin_width() : h.range().low + static_cast<double>(used) * h.bin_width();
     if (upper ? bound < 0 : bound > 0) break;
     Cut cut{bound, 0, 0};
     for (size_t i = 0; i < used; ++i) {
@@ -142,10 +144,14 @@ void Histogram::add(std::span<const float> values) {
 Range choose_range(const Histogram& histogram, RangeMethod method, double percentile, int32_t levels) {
   if (!(histogram.bin_width() > 0)) return histogram.range();
   switch (method) {
-    case RangeMethod::minmax: break;
-    case RangeMethod::percentile: return percentile_range(histogram, percentile);
-    case RangeMethod::entropy: return entropy_range(histogram, levels);
-    case RangeMethod::mse: return mse_range(histogram, levels);
+    case RangeMethod::minmax:
+      break;
+    case RangeMethod::percentile:
+      return percentile_range(histogram, percentile);
+    case RangeMethod::entropy:
+      return entropy_range(histogram, levels);
+    case RangeMethod::mse:
+      return mse_range(histogram, levels);
   }
   return histogram.range();
 }

@@ -29,7 +29,8 @@ Windows windows_of(const Graph& graph, const Node& node) {
     out.w = out.out_w = product(x, 0, x.size() - 1);
     return out;
   }
-  std::vector<int64_t> strides = node.attrs.ints("strides", {1, 1}), pads = node.attrs.ints("pads", {0, 0, 0, 0}), dilations = node.attrs.ints("dilations", {1, 1});
+  std::vector<int64_t> strides = node.attrs.ints("strides", {1, 1}), pads = node.attrs.ints("pads", {0, 0, 0, 0}),
+                       dilations = node.attrs.ints("dilations", {1, 1});
   out.h = x[1], out.w = x[2], out.out_h = y[1], out.out_w = y[2], out.kernel_h = w[1], out.kernel_w = w[2];
   out.stride_h = strides[0], out.stride_w = strides[1], out.dilation_h = dilations[0], out.dilation_w = dilations[1];
   out.top = pads[0], out.left = pads[1];
@@ -38,14 +39,16 @@ Windows windows_of(const Graph& graph, const Node& node) {
 }
 
 /// The terms of the window at (oy, ox) of image `image`, for channels of `group`; zeros outside.
-void read_window(const Windows& s, std::span<const float> x, int64_t image, int64_t oy, int64_t ox, int64_t group, std::vector<double>& terms) {
+void read_window(const Windows& s, std::span<const float> x, int64_t image, int64_t oy, int64_t ox, int64_t group,
+                 std::vector<double>& terms) {
   size_t at = 0;
   for (int64_t ky = 0; ky < s.kernel_h; ++ky)
     for (int64_t kx = 0; kx < s.kernel_w; ++kx) {
       int64_t iy = oy * s.stride_h - s.top + ky * s.dilation_h, ix = ox * s.stride_w - s.left + kx * s.dilation_w;
       bool inside = iy >= 0 && iy < s.h && ix >= 0 && ix < s.w;
       for (int64_t c = 0; c < s.group_c(); ++c)
-        terms[at++] = inside ? static_cast<double>(x[static_cast<size_t>(((image * s.h + iy) * s.w + ix) * s.c + group * s.group_c() + c)]) : 0;
+        terms[at++] =
+            inside ? static_cast<double>(x[static_cast<size_t>(((image * s.h + iy) * s.w + ix) * s.c + group * s.group_c() + c)]) : 0;
     }
 }
 

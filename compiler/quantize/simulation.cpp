@@ -44,7 +44,8 @@ std::map<ValueId, Grid> find_constants(const Graph& graph, const OnnxGraph& mode
       if (!constant || constant->type.dtype != DType::f32) continue;
       for (const std::string& name : unit.constants) {
         const Tensor& initializer = model.initializers.at(name);
-        if (std::equal(initializer.bytes().begin(), initializer.bytes().end(), constant->bytes().begin(), constant->bytes().end())) found[input] = constant_grid(initializer);
+        if (std::equal(initializer.bytes().begin(), initializer.bytes().end(), constant->bytes().begin(), constant->bytes().end()))
+          found[input] = constant_grid(initializer);
       }
     }
   }

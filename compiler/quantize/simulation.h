@@ -59,15 +59,15 @@ Result<std::vector<Tensor>> simulate(const Graph& graph, const Timeline& timelin
 
 /// Where the layers of a model stand in the graph imported from it.
 struct LayerPlace {
-  NodeId node{};                ///< conv2d or dense
+  NodeId node{};               ///< conv2d or dense
   ValueId weights = kNoValue;  ///< [outputs][taps][inputs]
   ValueId bias = kNoValue;
-  ValueId summed = kNoValue;   ///< the value with the bias; its last dimension is the output channel
+  ValueId summed = kNoValue;  ///< the value with the bias; its last dimension is the output channel
 };
 
 struct GraphPlaces {
-  std::map<std::string, std::vector<ValueId>> values;  ///< by ONNX tensor: all that hold it
-  std::map<std::string, LayerPlace> layers;            ///< by the node of the layer
+  std::map<std::string, std::vector<ValueId>> values;        ///< by ONNX tensor: all that hold it
+  std::map<std::string, LayerPlace> layers;                  ///< by the node of the layer
   std::map<std::string, std::map<ValueId, Grid>> constants;  ///< by node of a compute unit: its constant operands
 };
 GraphPlaces find_places(const Graph& graph, const OnnxGraph& model, const QuantPlan& plan);

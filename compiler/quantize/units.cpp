@@ -14,12 +14,41 @@ namespace kiln {
 namespace {
 
 /// Operators with all float operands and results quantized.
-constexpr std::array kCompute = {"Add", "Sub", "Mul", "MatMul", "Max", "Min", "Sum", "PRelu", "AveragePool", "GlobalAveragePool", "ReduceMean", "Softmax",
-                                 "Abs", "Celu", "Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Neg", "Relu", "Selu", "Sigmoid",
-                                 "Softplus", "Softsign", "Swish", "Tanh", "ThresholdedRelu"};
+constexpr std::array kCompute = {"Add",
+                                 "Sub",
+                                 "Mul",
+                                 "MatMul",
+                                 "Max",
+                                 "Min",
+                                 "Sum",
+                                 "PRelu",
+                                 "AveragePool",
+                                 "GlobalAveragePool",
+                                 "LayerNormalization",
+                                 "ReduceMean",
+                                 "Softmax",
+                                 "Abs",
+                                 "Celu",
+                                 "Clip",
+                                 "Elu",
+                                 "Gelu",
+                                 "HardSigmoid",
+                                 "HardSwish",
+                                 "LeakyRelu",
+                                 "Mish",
+                                 "Neg",
+                                 "Relu",
+                                 "Selu",
+                                 "Sigmoid",
+                                 "Softplus",
+                                 "Softsign",
+                                 "Swish",
+                                 "Tanh",
+                                 "ThresholdedRelu"};
 /// Operators that pick elements of their first operand.
-constexpr std::array kMove = {"DepthToSpace", "Expand", "Flatten", "Gather", "GlobalMaxPool", "Identity", "MaxPool", "ReduceMax", "ReduceMin", "Reshape",
-                              "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"};
+constexpr std::array kMove = {"DepthToSpace", "Expand",    "Flatten",   "Gather",    "GlobalMaxPool", "Identity",
+                              "MaxPool",      "ReduceMax", "ReduceMin", "Reshape",   "Slice",         "SpaceToDepth",
+                              "Split",        "Squeeze",   "Tile",      "Transpose", "Unsqueeze"};
 /// Operators that a Relu or Clip may join.
 constexpr std::array kTakesActivation = {"Add", "Sub", "Mul", "Sum"};
 
@@ -39,7 +68,8 @@ class Finder {
       std::optional<Unit> unit = unit_at(n);
       if (!unit) continue;
       taken_.insert(unit->nodes.begin(), unit->nodes.end());
-      bool kept = std::any_of(unit->nodes.begin(), unit->nodes.end(), [&](size_t m) { return keep_float_.count(graph_.nodes[m].name) != 0; });
+      bool kept =
+          std::any_of(unit->nodes.begin(), unit->nodes.end(), [&](size_t m) { return keep_float_.count(graph_.nodes[m].name) != 0; });
       if (!kept) units.push_back(*std::move(unit));
     }
     return units;
@@ -50,6 +80,8 @@ class Finder {
     const OnnxGraphNode& node = graph_.nodes[n];
     if (std::optional<WeightLayout> layout = weight_layout(graph_, node)) return layer_at(n, *layout);
     if (is_move(node)) return complete({.kind = UnitKind::move, .nodes = {n}});
+    if (node.is("LayerNormalization") && (node.outputs.size() > 1 || !constant_or_absent(node, 1) || !constant_or_absent(node, 2)))
+      return std::nullopt;
     bool gelu = node.domain == "com.microsoft" && node.type == "Gelu";
     if (!gelu && !is_one_of(node, kCompute) && !is_linear_resize(node)) return std::nullopt;
     Unit unit{.nodes = {n}};
@@ -82,7 +114,8 @@ class Finder {
     std::optional<size_t> user = wiring_.only_user(graph_.nodes[unit.nodes.back()].outputs[0]);
     if (!user || taken_.count(*user)) return;
     const OnnxGraphNode& node = graph_.nodes[*user];
-    bool bounds = node.is("Clip") && node.inputs[0] == graph_.nodes[unit.nodes.back()].outputs[0] && constant_or_absent(node, 1) && constant_or_absent(node, 2);
+    bool bounds = node.is("Clip") && node.inputs[0] == graph_.nodes[unit.nodes.back()].outputs[0] && constant_or_absent(node, 1) &&
+                  constant_or_absent(node, 2);
     if (node.is("Relu") || bounds) unit.nodes.push_back(*user);
   }
 
@@ -110,9 +143,9 @@ class Finder {
   /// Fills in what the unit reads and makes; nothing when a tensor is not float32, or it reads only constants.
   std::optional<Unit> complete(Unit unit) const {
     const OnnxGraphNode& first = graph_.nodes[unit.nodes.front()];
-    // Further operands of movements are shapes and indices, those of Clip its bounds.
+    // Further operands of movements are shapes and indices, those of Clip its bounds, those of LayerNormalization stay float.
     size_t operands = unit.kind == UnitKind::layer ? 1 : unit.kind == UnitKind::move && !first.is("Concat") ? 1 : first.inputs.size();
-    if (first.is("Clip") || is_linear_resize(first) || first.is("ReduceMean")) operands = 1;
+    if (first.is("Clip") || is_linear_resize(first) || first.is("ReduceMean") || first.is("LayerNormalization")) operands = 1;
     for (size_t i = 0; i < operands; ++i) {
       const std::string& name = first.inputs[i];
       if (const Tensor* constant = graph_.initializer(name)) {

@@ -19,11 +19,11 @@ enum class UnitKind {
 /// Nodes between which nothing is rounded.
 struct Unit {
   UnitKind kind = UnitKind::compute;
-  std::vector<size_t> nodes = {};  ///< of the graph, in order; the first does the work
+  std::vector<size_t> nodes = {};           ///< of the graph, in order; the first does the work
   std::vector<std::string> inputs = {};     ///< float tensors read, none of them constant
   std::vector<std::string> constants = {};  ///< float initializers read, apart from weights, bias and the bounds of Clip
   std::vector<std::string> outputs = {};    ///< float tensors that the rest of the model reads
-  std::string weights = {}, bias = {};           ///< initializers of a layer; "" where it has no bias
+  std::string weights = {}, bias = {};      ///< initializers of a layer; "" where it has no bias
   std::string summed = {};                  ///< of a layer: the tensor that has the bias and no activation yet
 };
 

@@ -35,7 +35,8 @@ std::optional<size_t> Wiring::only_user(const std::string& tensor) const {
 std::string input_of(const OnnxGraphNode& node, size_t i) { return i < node.inputs.size() ? node.inputs[i] : std::string(); }
 
 bool has_subgraphs(const OnnxGraph& graph) {
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const OnnxGraphNode& n) { return n.is("If") || n.is("Loop") || n.is("Scan"); });
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(),
+                     [](const OnnxGraphNode& n) { return n.is("If") || n.is("Loop") || n.is("Scan"); });
 }
 
 }  // namespace kiln

@@ -17,7 +17,8 @@ std::vector<float> normal_numbers(size_t count, uint32_t seed) {
   std::mt19937 engine(seed);
   auto uniform = [&] { return (static_cast<double>(engine()) + 0.5) / 4294967296.0; };
   std::vector<float> out;
-  for (size_t i = 0; i < count; ++i) out.push_back(static_cast<float>(std::sqrt(-2 * std::log(uniform())) * std::cos(6.283185307179586 * uniform())));
+  for (size_t i = 0; i < count; ++i)
+    out.push_back(static_cast<float>(std::sqrt(-2 * std::log(uniform())) * std::cos(6.283185307179586 * uniform())));
   return out;
 }
 
@@ -109,8 +110,8 @@ TEST_CASE("zeros count for the percentile and for nothing else") {
 TEST_CASE("mse finds the range with the least error of a normal distribution") {
   std::vector<float> values = normal_numbers(200000, 1);
   Range range = choose_range(histogram_of(values), RangeMethod::mse, 0, 255);
-  // Half the range of the best uniform quantizer with 256 levels for a normal distribution: 128 * 0.0308 (Jayant and Noll, "Digital Coding of
-  // Waveforms", table 4.1).
+  // Half the range of the best uniform quantizer with 256 levels for a normal distribution: 128 * 0.0308 (Jayant and Noll, "Digital Coding
+  // of Waveforms", table 4.1).
   CHECK(range.high == Approx(3.94).margin(0.3));
   CHECK(range.low == Approx(-3.94).margin(0.3));
   double least = 1e9;

@@ -124,7 +124,8 @@ QuantizedModel quantized(const onnx::ModelProto& model, const QuantizeOptions& o
   OnnxGraph graph = onnx_graph(model);
   std::vector<Sample> data = random_samples(imported(graph), samples);
   Diagnostics diagnostics;
-  std::optional<QuantizedModel> result = quantize_model(std::move(graph), "model.onnx", {}, data, options, [](auto...) {}, diagnostics);
+  std::optional<QuantizedModel> result = quantize_model(
+      std::move(graph), "model.onnx", {}, data, options, [](auto...) {}, diagnostics);
   for (const Diagnostic& d : diagnostics.all()) UNSCOPED_INFO(to_string(d));
   REQUIRE(result);
   return *std::move(result);
@@ -132,7 +133,8 @@ QuantizedModel quantized(const onnx::ModelProto& model, const QuantizeOptions& o
 
 Diagnostic failure(OnnxGraph graph, const std::vector<Sample>& samples, const QuantizeOptions& options = {}) {
   Diagnostics diagnostics;
-  CHECK(!quantize_model(std::move(graph), "model.onnx", {}, samples, options, [](auto...) {}, diagnostics));
+  CHECK(!quantize_model(
+      std::move(graph), "model.onnx", {}, samples, options, [](auto...) {}, diagnostics));
   REQUIRE(diagnostics.all().size() == 1);
   return diagnostics.all().front();
 }
@@ -290,7 +292,8 @@ TEST_CASE("units take the bias and the activation behind them") {
   CHECK(units[2].kind == UnitKind::compute);
   CHECK(units[4].kind == UnitKind::move);
   CHECK(units[5].kind == UnitKind::layer);
-  CHECK(find_units(graph, tensor_types(imported(graph), graph), {graph.nodes[1].name}).size() == 6);  // the Relu, and so the layer it belongs to
+  CHECK(find_units(graph, tensor_types(imported(graph), graph), {graph.nodes[1].name}).size() ==
+        6);  // the Relu, and so the layer it belongs to
 }
 
 TEST_CASE("the quantized model has pairs behind tensors, integers for weights, and one grid where elements only move") {
@@ -375,8 +378,10 @@ TEST_CASE("bias correction takes the mean error off, rounding by outputs lowers 
   for (Sample& sample : samples)
     for (float& v : sample[0].as<float>()) v = v * 0.1f + 1;
   Diagnostics diagnostics;
-  std::optional<QuantizedModel> a = quantize_model(graph, "m.onnx", {}, samples, plain, [](auto...) {}, diagnostics);
-  std::optional<QuantizedModel> b = quantize_model(graph, "m.onnx", {}, samples, corrected, [](auto...) {}, diagnostics);
+  std::optional<QuantizedModel> a = quantize_model(
+      graph, "m.onnx", {}, samples, plain, [](auto...) {}, diagnostics);
+  std::optional<QuantizedModel> b = quantize_model(
+      graph, "m.onnx", {}, samples, corrected, [](auto...) {}, diagnostics);
   REQUIRE(a);
   REQUIRE(b);
   CHECK(snr_of(*b, "layer") > snr_of(*a, "layer") + 1);
@@ -400,7 +405,8 @@ TEST_CASE("old models are raised to opset 13 and compute the same") {
   REQUIRE(raise_opset(graph, tensor_types(before, graph)).ok());
   CHECK(graph.opsets.at("") == 13);
   check_same_results(before, imported(graph), 0);
-  onnx::ModelProto resize = test::graph_model("agraph (float[1,2,3,3] x) => (float[1,2,6,6] y) { y = Upsample<mode = \"nearest\">(x, s) }", 9);
+  onnx::ModelProto resize =
+      test::graph_model("agraph (float[1,2,3,3] x) => (float[1,2,6,6] y) { y = Upsample<mode = \"nearest\">(x, s) }", 9);
   onnx::TensorProto& scales = *resize.mutable_graph()->add_initializer();
   scales.set_name("s");
   scales.set_data_type(onnx::TensorProto::FLOAT);
@@ -459,7 +465,8 @@ TEST_CASE("constant inputs and dead channels make no broken scales") {
   OnnxGraph graph = onnx_graph(model);
   std::vector<Sample> samples(3, Sample{Tensor({DType::f32, {1, 3, 8, 8}, {}})});
   Diagnostics diagnostics;
-  std::optional<QuantizedModel> result = quantize_model(graph, "m.onnx", {}, samples, {}, [](auto...) {}, diagnostics);
+  std::optional<QuantizedModel> result = quantize_model(
+      graph, "m.onnx", {}, samples, {}, [](auto...) {}, diagnostics);
   REQUIRE(result);
   for (const auto& [name, tensor] : read_back(result->bytes).initializers)
     if (name.ends_with("_scale"))
@@ -489,7 +496,8 @@ TEST_CASE("a goal lifts the most sensitive parts until it is reached, and no mor
   std::vector<Sample> samples = random_samples(imported(graph), 40);
   auto run = [&](QuantizeOptions options) {
     Diagnostics diagnostics;
-    std::optional<QuantizedModel> model = quantize_model(graph, "m.onnx", {}, samples, options, [](auto...) {}, diagnostics);
+    std::optional<QuantizedModel> model = quantize_model(
+        graph, "m.onnx", {}, samples, options, [](auto...) {}, diagnostics);
     for (const Diagnostic& d : diagnostics.all()) UNSCOPED_INFO(to_string(d));
     REQUIRE(model);
     return *std::move(model);

@@ -86,7 +86,8 @@ TEST_CASE("options of kiln quantize change what it does") {
 TEST_CASE("kiln quantize keeps to a drop of accuracy") {
   Workplace place = Workplace::make();
   REQUIRE(write_file(place.path("labels.npy"), save_npy(Tensor::int64s({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1}))).ok());
-  ProcessResult result = place.quantize({kDigits, "--calibration", place.data, "--labels", "labels.npy", "--max-drop", "0", "-o", "q.onnx", "--json", "-"});
+  ProcessResult result =
+      place.quantize({kDigits, "--calibration", place.data, "--labels", "labels.npy", "--max-drop", "0", "-o", "q.onnx", "--json", "-"});
   INFO(result.output);
   REQUIRE(result.exit_code == 0);
   auto json = nlohmann::json::parse(result.output);
