@@ -166,17 +166,19 @@ void add_sum(CallSet& set, LayerNumbers& n) {
 /// The layers for CPUs with each kind of instructions, and by the reference kernels.
 void check_everywhere(const CallSet& set, const std::string& family) {
   std::string simd = family + ".simd", vnni = family + ".vnni";
-  CHECK(set.check("x86-64", false).count(simd) == 1);
-  CHECK(set.check("x86-64-v3", false).count(simd) == 1);
-  CHECK(set.check("native", true) == std::set<std::string>{family + ".ref"});
   Result<Target> native = make_target("host", "native");
   REQUIRE(native.ok());
+  for (const auto& [level, bytes] : {std::pair{"x86-64", 16}, {"x86-64-v3", 32}, {"x86-64-v4", 64}}) {
+    if (native->integer_vector_bytes >= bytes) CHECK(set.check(level, false).count(simd) == 1);
+    else WARN("this processor is no " << level << ": not tested");
+  }
+  CHECK(set.check("native", true) == std::set<std::string>{family + ".ref"});
   std::set<std::string> rows = set.check("native", false);
   if ((native->capabilities & kX86Vnni) != 0) CHECK(rows.count(vnni) == 1);
   else WARN("this processor has no AVX-512 VNNI: not tested");
 }
 
-constexpr int kLayersPerBundle = 16;
+constexpr int kLayersPerBundle = 12;
 
 }  // namespace
 
@@ -199,6 +201,7 @@ TEST_CASE("emitted integer dense layers of all rows equal the independent evalua
   LayerNumbers numbers(23);
   for (int i = 0; i < kLayersPerBundle; ++i) with_byte_types(i, [&]<class X, class W, class Y>() { add_dense<X, W, Y>(set, numbers); });
   check_everywhere(set, "qdense");
+  CHECK(set.check("x86-64-v2", false).count("qdense.simd") == 1);  // another way to widen bytes
 }
 
 TEST_CASE("emitted integer average pools of all rows equal the independent evaluator") {
