@@ -11,17 +11,12 @@
 #include "compiler/data/metrics.h"
 #include "compiler/driver/cli.h"
 #include "compiler/driver/engine.h"
+#include "compiler/driver/judge.h"
 #include "compiler/driver/options.h"
 
 namespace kiln {
 
 enum class Runs { emitted, ort, both };
-
-/// What the score of a sample is, for the area under the ROC curve.
-struct Score {
-  bool reconstruction = false;     ///< mean squared difference of output and input
-  std::optional<int64_t> element;  ///< else this element of the output; none: 1, or 0 where there is only one
-};
 
 struct EvaluationOptions {
   CommonOptions common;  ///< with the model
@@ -34,15 +29,6 @@ struct EvaluationOptions {
   std::optional<double> min, max, max_drop;
   Runs runs = Runs::emitted;
   bool optimize_ort = false;
-};
-
-/// What an engine's output says about one sample.
-struct Judgement {
-  int64_t prediction = -1;  ///< class with the largest score; -1 when there is none
-  int64_t truth = -1;       ///< class by label, or the teacher's
-  bool hit = false;         ///< top_k: the label is among the k best; agreement: same class as the teacher
-  double score = 0;         ///< auc
-  double error = 0;         ///< rmse: mean squared error; mae: mean absolute error
 };
 
 /// One model run by one engine.
