@@ -16,7 +16,6 @@ class Corrector {
             const std::vector<Sample>& samples, const CorrectOptions& options, const Progress& progress, QuantPlan& plan)
       : graph_(graph),
         timeline_(timeline),
-        places_(places),
         options_(options),
         progress_(progress),
         plan_(plan),
@@ -124,7 +123,6 @@ class Corrector {
 
   const Graph& graph_;
   const Timeline& timeline_;
-  const GraphPlaces& places_;
   const CorrectOptions& options_;
   const Progress& progress_;
   QuantPlan& plan_;

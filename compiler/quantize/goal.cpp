@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace kiln {
 namespace {
@@ -115,7 +116,10 @@ class Search {
       if (Status s = add_candidate(overlay, exact, {0, {}, builder_.model().nodes[plan.units[u].nodes[0]].name}); !s) return s;
       builder_.progress("sensitivity", plan.groups.size() + u + 1, steps);
     }
-    std::stable_sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.noise > b.noise; });
+    // The most harmful first; equal ones in an order that does not depend on the library.
+    std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
+      return std::tie(b.noise, a.wide_tensor, a.float_node) < std::tie(a.noise, b.wide_tensor, b.float_node);
+    });
     return Done{};
   }
 
