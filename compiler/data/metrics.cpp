@@ -8,6 +8,7 @@
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <utility>
 
 #include "compiler/support/check.h"
 
@@ -50,7 +51,7 @@ Interval bootstrap(size_t n, F&& statistic) {
 std::vector<size_t> by_score(std::span<const double> scores) {
   std::vector<size_t> order(scores.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] < scores[b]; });
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return std::pair(scores[a], a) < std::pair(scores[b], b); });
   return order;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <vector>
 
 #include "compiler/driver/evaluation_report.h"
@@ -111,7 +112,9 @@ void write_confusions(CodeWriter& out, const EvaluationReport& report, const Con
   for (size_t t = 0; t < matrix.classes(); ++t)
     for (size_t p = 0; p < matrix.classes(); ++p)
       if (t != p && matrix.count(t, p) > 0) all.push_back({t, p, matrix.count(t, p)});
-  std::stable_sort(all.begin(), all.end(), [](const Confusion& a, const Confusion& b) { return a.count > b.count; });
+  std::sort(all.begin(), all.end(), [](const Confusion& a, const Confusion& b) {
+    return std::tuple(b.count, a.truth, a.prediction) < std::tuple(a.count, b.truth, b.prediction);
+  });
   out.linef("<p class=\"soft\">{} classes; the most frequent of {} kinds of confusion.</p>", matrix.classes(), all.size());
   out.line("<table><thead><tr><th class=\"name\">class</th><th class=\"name\">taken for</th><th>samples</th></tr></thead><tbody>");
   for (size_t i = 0; i < std::min(all.size(), kListedConfusions); ++i)
