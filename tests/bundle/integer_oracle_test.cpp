@@ -81,7 +81,10 @@ TEST_CASE("every byte of every layer of quantized real models is that of the def
   };
   const Case cases[] = {{"mlperf_tiny_kws_qop", 12},   {"mlperf_tiny_ic_int8", 12}, {"mlperf_tiny_ad_qop", 10},  {"mlperf_tiny_sww_int8", 10},
                         {"micro_kws_m_qdq", 12},       {"micro_speech_int8", 2},    {"hello_world_int8", 3},     {"rnnoise_int8", 40},
-                        {"espdl_tcn_qdq_a16w8", 15}};
+                        {"espdl_tcn_qdq_a16w8", 15},  {"mlperf_tiny_kws_int8", 12}, {"mlperf_tiny_kws_int8io", 11}, {"mlperf_tiny_ic_int8io", 12},
+                        {"mlperf_tiny_ic_qop", 12},    {"mlperf_tiny_vww_int8", 25}, {"mlperf_tiny_vww_int8io", 25}, {"mlperf_tiny_vww_qop", 25},
+                        {"mlperf_tiny_ad_int8", 10},   {"mlperf_tiny_ad_int8io", 10}, {"micro_kws_m_qoperator", 12}, {"person_detect_int8", 25},
+                        {"cct2_transformer_qdq_u8s8", 30}};
   const char* chosen = getenv("KILN_MODELS");
   fs::path folder = chosen ? chosen : KILN_SOURCE_DIR "/../shared/models";
   for (const Case& c : cases) {

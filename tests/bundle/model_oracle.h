@@ -213,6 +213,7 @@ class Model {
     else if (name == "average_pool2d" || name == "max_pool2d") y = pool(node, *x[0], graph_.type(v).shape, name[0] == 'm');
     else if (name == "reduce_mean") y = mean(node, *x[0], graph_.type(v).shape);
     else if (name == "softmax") y = softmax(node, *x[0]);
+    else if (name == "layer_norm") y = layer_norm(node, *x[0], *x[1], *x[2]);
     else if (x.size() == 2 && is_binary(name)) y = binary(name, *x[0], *x[1], graph_.type(v).shape);
     else if (x.size() == 1 && is_function(name)) y = function(name, node, *x[0]);
     else y = moved(name, node, x, graph_.type(v).shape);
@@ -388,6 +389,22 @@ class Model {
     return y;
   }
 
+  /// Over the last dimension, with the variance of the population.
+  static Value layer_norm(const Node& node, const Value& x, const Value& scale, const Value& bias) {
+    Value y;
+    y.shape = x.shape;
+    y.exact = false;
+    auto count = static_cast<size_t>(x.shape.back());
+    for (size_t row = 0; row < x.size(); row += count) {
+      double mean = 0, variance = 0;
+      for (size_t i = 0; i < count; ++i) mean += x.real[row + i] / static_cast<double>(count);
+      for (size_t i = 0; i < count; ++i) variance += (x.real[row + i] - mean) * (x.real[row + i] - mean) / static_cast<double>(count);
+      double deviation = std::sqrt(variance + node.attrs.f("epsilon"));
+      for (size_t i = 0; i < count; ++i) y.real.push_back((x.real[row + i] - mean) / deviation * scale.real[i] + bias.real[i]);
+    }
+    return y;
+  }
+
   static bool is_binary(const std::string& name) { return name == "add" || name == "sub" || name == "mul" || name == "div" || name == "max" || name == "min"; }
   static Value binary(const std::string& name, const Value& a, const Value& b, const Shape& shape) {
     Ints left = broadcast_from(a.shape, shape), right = broadcast_from(b.shape, shape);
@@ -402,14 +419,21 @@ class Model {
     return y;
   }
 
-  static bool is_function(const std::string& name) { return name == "sigmoid" || name == "tanh" || name == "erf" || name == "leaky_relu"; }
+  static bool is_function(const std::string& name) {
+    return name == "sigmoid" || name == "tanh" || name == "erf" || name == "gelu" || name == "leaky_relu";
+  }
   static Value function(const std::string& name, const Node& node, const Value& x) {
     Value y;
     y.shape = x.shape;
     y.exact = false;
     double slope = node.attrs.f("alpha");
     for (double v : x.real)
-      y.real.push_back(name == "sigmoid" ? 1 / (1 + std::exp(-v)) : name == "tanh" ? std::tanh(v) : name == "erf" ? std::erf(v) : v < 0 ? slope * v : v);
+      y.real.push_back(name == "sigmoid" ? 1 / (1 + std::exp(-v))
+                       : name == "tanh"  ? std::tanh(v)
+                       : name == "erf"   ? std::erf(v)
+                       : name == "gelu"  ? v / 2 * (1 + std::erf(v / std::sqrt(2.0)))
+                       : v < 0           ? slope * v
+                                         : v);
     return y;
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Generated elementwise operators, pools, sums, softmax, resizing and normalization on integers by the reference kernels against the
 // independent evaluator, exactly.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 
@@ -264,6 +265,38 @@ TEST_CASE("a lookup takes its index as a byte") {
   int16_t y[5];
   nn::ref::lookup(Lookup{5}, x, table.data(), y);
   CHECK(std::vector<int16_t>(y, y + 5) == std::vector<int16_t>{-9000, -8900, 3700, 3800, 16500});
+}
+
+TEST_CASE("generated lookups read the entry of each byte") {
+  LayerNumbers n(18);
+  for (int i = 0; i < kLayers; ++i)
+    with_two_types(i, [&]<class, class Y>() {
+      std::vector<Y> table = n.elements<Y>(256);
+      std::vector<int8_t> x = n.elements<int8_t>(n.pick(1, 300));
+      std::vector<Y> y(x.size()), expected;
+      for (int8_t v : x) expected.push_back(table[static_cast<size_t>(v < 0 ? v + 256 : v)]);
+      nn::ref::lookup(Lookup{static_cast<int32_t>(x.size())}, x.data(), table.data(), y.data());
+      REQUIRE(y == expected);
+    });
+}
+
+TEST_CASE("generated dynamic quantizations follow the definition") {
+  LayerNumbers n(19);
+  for (int i = 0; i < kLayers; ++i) {
+    std::vector<float> x;
+    for (int32_t k = n.pick(1, 200), size = n.pick(1, 4000); k > 0; --k) x.push_back(static_cast<float>(n.pick(i % 3 == 0 ? 0 : -size, i % 3 == 1 ? 0 : size)) * 0.0173f);
+    float low = std::min(0.0f, *std::min_element(x.begin(), x.end())), high = std::max(0.0f, *std::max_element(x.begin(), x.end()));
+    float scale = high == low ? 1.0f : oracle::quotient(oracle::sum(high, -low), 255.0f);
+    double zero = std::clamp(std::nearbyint(static_cast<double>(oracle::quotient(-low, scale))), 0.0, 255.0);
+    std::vector<uint8_t> y(x.size()), expected;
+    for (float v : x) expected.push_back(static_cast<uint8_t>(std::clamp(std::nearbyint(static_cast<double>(oracle::quotient(v, scale))) + zero, 0.0, 255.0)));
+    float given_scale = 0;
+    uint8_t given_zero = 0;
+    nn::ref::dynamic_quantize(DynamicQuantize{static_cast<int32_t>(x.size())}, x.data(), y.data(), &given_scale, &given_zero);
+    REQUIRE(given_scale == scale);
+    REQUIRE(given_zero == zero);
+    REQUIRE(y == expected);
+  }
 }
 
 TEST_CASE("dynamic quantization widens the range to zero and gives scale 1 to a tensor of zeros") {
