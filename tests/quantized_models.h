@@ -266,4 +266,13 @@ inline std::optional<double> greatest_step_from_ort(const Prepared& p, uint32_t 
   return worst;
 }
 
+/// The messages of the import of a model that must be refused.
+inline std::string refusal_of(const std::function<void(ModelMaker&)>& build) {
+  ModelMaker m;
+  build(m);
+  Imported imported = import_bytes(m.bytes());
+  REQUIRE_FALSE(imported.model);
+  return imported.text();
+}
+
 }  // namespace kiln::test
