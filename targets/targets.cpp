@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "targets/cortex-m/cortex_m.h"
 #include "targets/host/host.h"
 #include "targets/riscv/riscv.h"
@@ -30,11 +32,17 @@ std::vector<TargetInfo> known_targets() {
   return out;
 }
 
-Result<Target> make_target(const std::string& name, const std::string& cpu) {
+Result<Target> make_target(const std::string& name, const std::string& cpu, Goal goal) {
   std::vector<std::string> names;
   for (const Row& row : kRows) {
-    if (row.name == name) return row.make(name, cpu);
     names.emplace_back(row.name);
+    if (row.name != name) continue;
+    Result<Target> target = row.make(name, cpu);
+    if (target && goal == Goal::size) {
+      target->goal = goal;
+      std::replace_if(target->compile_flags.begin(), target->compile_flags.end(), [](const std::string& flag) { return flag.starts_with("-O"); }, "-Os");
+    }
+    return target;
   }
   return error(DiagId::unknown_target, fmt::format("there is no target '{}'.", name), fmt::format("targets are: {}.", fmt::join(names, ", ")));
 }

@@ -16,8 +16,8 @@ struct TargetInfo {
 /// In the order of targets.def.
 std::vector<TargetInfo> known_targets();
 
-/// The target `name` with `cpu` ("" for its default; host: "x86-64", "x86-64-v2|v3|v4", "native" or any CPU name LLVM knows).
+/// The target `name`, for code that is fast or small, with `cpu` ("" for its default; host: "x86-64", "x86-64-v2|v3|v4", "native" or any CPU name LLVM knows).
 /// Errors: unknown_target.
-Result<Target> make_target(const std::string& name, const std::string& cpu);
+Result<Target> make_target(const std::string& name, const std::string& cpu, Goal goal = Goal::speed);
 
 }  // namespace kiln

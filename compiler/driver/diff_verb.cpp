@@ -9,7 +9,7 @@
 
 #include "compiler/driver/cli.h"
 #include "compiler/driver/diff_report.h"
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 #include "compiler/driver/input_sets.h"
 #include "compiler/driver/layer_diff.h"
 #include "compiler/driver/pipeline.h"
@@ -24,11 +24,12 @@ constexpr const char* kOrt = "ONNX Runtime";
 
 struct Options {
   CommonOptions common;
+  BuildOptions build;
   std::filesystem::path inputs;
   int random = 0;
   uint64_t seed = 1;
   ComparisonRule rule;
-  bool layers = false, optimize_ort = false, sanitize = false;
+  bool layers = false, optimize_ort = false;
   uint32_t timed_runs = 0;
   std::string json;
 };
@@ -110,8 +111,8 @@ struct Session {
   DiffReport report;
 
   Result<OrtSession> open_ort(OnnxRuntime& ort) const;
-  Result<HostResult> run_emitted() const;
-  Status compare_all(OrtSession& ort, const HostResult& emitted);
+  Result<RunResult> run_emitted() const;
+  Status compare_all(OrtSession& ort, const RunResult& emitted);
   Status time_ort(OnnxRuntime& ort);
 };
 
@@ -122,21 +123,22 @@ Result<OrtSession> Session::open_ort(OnnxRuntime& ort) const {
   return ort.open(*model, options.optimize_ort ? OrtOptimization::all : OrtOptimization::none);
 }
 
-Result<HostResult> Session::run_emitted() const {
+Result<RunResult> Session::run_emitted() const {
   const Program& program = compiled.program;
   terminal.show_progress("building the emitted code ...");
-  Result<HostProgram> host = HostProgram::build(program, compiled.target, emit_bundle(program, compiled.target, compiled.info, {}),
-                                                {.compiler = {}, .sanitize = options.sanitize, .traced = options.layers});
+  BuildOptions build = options.build;
+  build.traced = options.layers;
+  Result<BuiltBundle> host = BuiltBundle::build(program, compiled.target, emit_bundle(program, compiled.target, compiled.info, {}), build);
   if (!host) return std::move(host).diagnostic();
   terminal.say(host->commands());
   terminal.show_progress("running the emitted code ...");
-  HostRunOptions run;
+  RunOptions run;
   run.traced_sets = options.layers ? 1 : 0;
   run.timed_runs = options.timed_runs;
   return host->run(tensors_of(sets), run);
 }
 
-Status Session::compare_all(OrtSession& ort, const HostResult& emitted) {
+Status Session::compare_all(OrtSession& ort, const RunResult& emitted) {
   const Program& program = compiled.program;
   for (size_t i = 0; i < sets.size(); ++i) {
     terminal.show_progress(fmt::format("running ONNX Runtime, input set {} of {} ...", i + 1, sets.size()));
@@ -208,7 +210,7 @@ ExitCode diff(const Options& options, const Terminal& terminal) {
 
   Result<OrtSession> reference = session.open_ort(*ort);
   if (!reference) return terminal.fail(reference.diagnostic());
-  Result<HostResult> emitted = session.run_emitted();
+  Result<RunResult> emitted = session.run_emitted();
   if (!emitted) return terminal.fail(emitted.diagnostic());
   report.emitted_nanoseconds = emitted->median_nanoseconds;
   if (Status s = session.compare_all(*reference, *emitted); !s) return terminal.fail(s.diagnostic());
@@ -242,7 +244,8 @@ VerbAction add(CLI::App& sub) {
       ->check(CLI::NonNegativeNumber);
   sub.add_flag("--layers", options->layers, "Compare the result of every layer and name the first that diverges");
   sub.add_flag("--optimize-ort", options->optimize_ort, "Let ONNX Runtime fuse and reorder as it likes");
-  sub.add_flag("--sanitize", options->sanitize, "Build the emitted code with address and undefined behaviour sanitizers");
+  add_build_options(sub, options->build);
+  sub.add_flag("--sanitize", options->build.sanitize, "Build the emitted code with address and undefined behaviour sanitizers");
   sub.add_option("--time", options->timed_runs, "Also time so many inferences of both")->type_name("RUNS")->check(CLI::Range(1, 1000000));
   sub.add_option("--json", options->json, "Write the findings as JSON; '-' for stdout")->type_name("FILE");
   return [options](const Terminal& terminal) { return diff(*options, terminal); };

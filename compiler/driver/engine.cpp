@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/frontend/model_edit.h"
 #include "compiler/reference/onnxruntime.h"
@@ -29,12 +29,12 @@ class EmittedEngine final : public Engine {
     if (!host_) {
       terminal_.show_progress("building the emitted code ...");
       const Compiled& c = compiled_;
-      Result<HostProgram> built = HostProgram::build(c.program, c.target, emit_bundle(c.program, c.target, c.info, {}), {});
+      Result<BuiltBundle> built = BuiltBundle::build(c.program, c.target, emit_bundle(c.program, c.target, c.info, {}), {});
       if (!built) return std::move(built).diagnostic();
       terminal_.say(built->commands());
       host_.emplace(*std::move(built));
     }
-    Result<HostResult> result = host_->run(samples, {});
+    Result<RunResult> result = host_->run(samples, {});
     if (!result) return std::move(result).diagnostic();
     return std::move(result->outputs);
   }
@@ -44,7 +44,7 @@ class EmittedEngine final : public Engine {
   const Terminal& terminal_;
   std::vector<ModelInput> inputs_;
   std::vector<ModelOutput> outputs_;
-  std::optional<HostProgram> host_;
+  std::optional<BuiltBundle> host_;
 };
 
 /// The shape with open dimensions as 1.

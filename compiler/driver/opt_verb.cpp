@@ -66,7 +66,7 @@ Status optimize(Graph& graph, const Options& options, Diagnostics& diagnostics) 
   Result<std::vector<GraphPass>> passes = chosen_passes(options.passes);
   if (!passes) return std::move(passes).diagnostic();
   if (Status s = check_pass_names(options.common.passes, graph_passes()); !s) return s;
-  Result<Target> target = make_target(options.common.target, options.common.cpu);
+  Result<Target> target = make_target(options.common.target, options.common.cpu, options.common.goal);
   if (!target) return std::move(target).diagnostic();
   PassContext context{*target, diagnostics};
   Result<bool> stopped = run_graph_passes(graph, context, *passes, options.common.passes);

@@ -103,9 +103,19 @@ void add_target_options(CLI::App& app, CommonOptions& options) {
   app.add_option("--target", options.target, "What the code is for; `kiln targets` lists them")->capture_default_str()->type_name("NAME");
   app.add_option("--cpu,--march", options.cpu, "CPU or ISA string of the target; host: native, x86-64-v3, ...")->type_name("CPU");
   app.add_option_function<std::string>(
+         "--optimize", [&options](const std::string& goal) { options.goal = goal == "size" ? Goal::size : Goal::speed; },
+         "speed (default), or size: layers of one kind share one copy of their code")
+      ->type_name("GOAL")
+      ->check(CLI::IsMember({"speed", "size"}));
+  app.add_option_function<std::string>(
          "--name", [&options](const std::string& name) { options.name = value_or_throw(checked_name(name)); },
          "Prefix of the emitted functions; default: the file's name")
       ->type_name("ID");
+}
+
+void add_build_options(CLI::App& app, BuildOptions& options) {
+  app.add_option("--compiler", options.compiler, "What builds the emitted code: gcc or clang for a board; for this machine a command, default $CXX")->type_name("NAME");
+  app.add_option("--cflags", options.flags, "A further flag for it, such as --cflags=-O3")->type_name("FLAG")->allow_extra_args(false);
 }
 
 void add_pass_options(CLI::App& app, CommonOptions& options) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/driver/bundle_runner.h"
 #include "compiler/frontend/import.h"
 #include "passes/pass_runner.h"
 
@@ -24,6 +25,7 @@ struct CommonOptions {
   std::string name;  ///< --name: prefix of the API; empty: made from the file name
   std::string target = "host";
   std::string cpu;                   ///< --cpu or --march; empty: the target's default
+  Goal goal = Goal::speed;           ///< --optimize
   GraphPassOptions passes;           ///< how the passes are run and what they show
   std::filesystem::path dot;         ///< --dot: the graph after the graph passes; empty: not written
   std::vector<std::string> explain;  ///< --explain: "kernels"
@@ -32,11 +34,13 @@ struct CommonOptions {
 
 /// MODEL, --dim, --input-shape.
 void add_model_options(CLI::App& app, CommonOptions& options);
-/// --target, --cpu, --march, --name.
+/// --target, --cpu, --march, --optimize, --name.
 void add_target_options(CLI::App& app, CommonOptions& options);
 /// --disable-pass, --print-after, --stop-after, --time-passes, --dot, --dump-dir, --explain.
 void add_pass_options(CLI::App& app, CommonOptions& options);
-/// All three.
+/// --compiler, --cflags: of the verbs that build what they emit.
+void add_build_options(CLI::App& app, BuildOptions& options);
+/// Model, target and passes.
 void add_common_options(CLI::App& app, CommonOptions& options);
 
 /// "1,3,96,96" or "[1,3,96,96]". Errors: bad_shape_option.

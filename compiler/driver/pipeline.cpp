@@ -80,7 +80,7 @@ std::optional<Compiled> compile_graph(ImportedModel model, const CommonOptions& 
     diagnostics.report(Diagnostic(d).in_file(options.model.string()));
     return std::nullopt;
   };
-  Result<Target> target = make_target(options.target, options.cpu);
+  Result<Target> target = make_target(options.target, options.cpu, options.goal);
   if (!target) {
     diagnostics.report(target.diagnostic());
     return std::nullopt;

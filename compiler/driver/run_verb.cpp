@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "compiler/driver/cli.h"
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 #include "compiler/driver/input_sets.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/table.h"
@@ -22,6 +22,7 @@ constexpr uint32_t kCountedRuns = 8;
 
 struct Options {
   CommonOptions common;
+  BuildOptions build;
   std::vector<std::string> inputs;
   std::filesystem::path output;
   bool profile = false;
@@ -44,7 +45,7 @@ Status write_outputs(const Options& options, const Program& program, const std::
 }
 
 /// Instructions of each step and of the whole run, as a table.
-std::string profile_text(const Program& program, const HostResult& plain, const HostResult& traced, const Target& target) {
+std::string profile_text(const Program& program, const RunResult& plain, const RunResult& traced, const Target& target) {
   Table table({"#", "layer", "onnx", "MACs", "instructions", "per MAC", "share"}, {3, 4, 5, 6});
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const Step& step = program.steps[i];
@@ -58,10 +59,10 @@ std::string profile_text(const Program& program, const HostResult& plain, const 
 }
 
 /// Counts instructions in a build that reports each step, which costs a few itself, and in a plain one.
-Result<std::string> profile(const Compiled& c, const std::vector<OutputFile>& bundle, const std::vector<Tensor>& inputs, const HostResult& plain) {
-  Result<HostProgram> traced = HostProgram::build(c.program, c.target, bundle, {.compiler = {}, .sanitize = false, .traced = true});
+Result<std::string> profile(const Options& options, const Compiled& c, const std::vector<OutputFile>& bundle, const std::vector<Tensor>& inputs, const RunResult& plain) {
+  Result<BuiltBundle> traced = BuiltBundle::build(c.program, c.target, bundle, {.compiler = options.build.compiler, .flags = options.build.flags, .traced = true});
   if (!traced) return std::move(traced).diagnostic();
-  Result<HostResult> counted = traced->run({inputs}, {.timed_runs = kCountedRuns});
+  Result<RunResult> counted = traced->run({inputs}, {.timed_runs = kCountedRuns});
   if (!counted) return std::move(counted).diagnostic();
   return profile_text(c.program, plain, *counted, c.target);
 }
@@ -80,10 +81,10 @@ ExitCode run(const Options& options, const Terminal& terminal) {
 
   terminal.show_progress("building the emitted code ...");
   std::vector<OutputFile> bundle = emit_bundle(program, compiled->target, compiled->info, {});
-  Result<HostProgram> host = HostProgram::build(program, compiled->target, bundle, {});
+  Result<BuiltBundle> host = BuiltBundle::build(program, compiled->target, bundle, options.build);
   if (!host) return terminal.fail(host.diagnostic());
   terminal.say(host->commands());
-  Result<HostResult> result = host->run({*inputs}, {.timed_runs = compiled->target.board ? kCountedRuns : 0});
+  Result<RunResult> result = host->run({*inputs}, {.timed_runs = compiled->target.board ? kCountedRuns : 0});
   terminal.show_progress({});
   if (!result) return terminal.fail(result.diagnostic());
   const std::vector<Tensor>& outputs = result->outputs.front();
@@ -93,7 +94,7 @@ ExitCode run(const Options& options, const Terminal& terminal) {
     return terminal.fail(s.diagnostic());
   }
   if (!options.profile) return ExitCode::ok;
-  Result<std::string> text = profile(*compiled, bundle, *inputs, *result);
+  Result<std::string> text = profile(options, *compiled, bundle, *inputs, *result);
   if (!text) return terminal.fail(text.diagnostic());
   fmt::print("\n{}", *text);
   return ExitCode::ok;
@@ -106,6 +107,7 @@ VerbAction add(CLI::App& sub) {
       ->type_name("NAME=FILE")
       ->allow_extra_args(false);
   sub.add_option("-o,--output", options->output, "Folder for OUTPUT.npy files; without it outputs are printed")->type_name("DIR");
+  add_build_options(sub, options->build);
   sub.add_flag("--profile", options->profile, "Count the instructions of each layer, on a board in QEMU");
   return [options](const Terminal& terminal) { return run(*options, terminal); };
 }

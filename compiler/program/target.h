@@ -19,11 +19,18 @@ enum Capability : uint32_t {
   kArmDsp = 1u << 8,   ///< the DSP instructions of Armv7E-M and Armv8-M: SMLAD, SXTB16
 };
 
+/// What emitted code is made for.
+enum class Goal : uint8_t {
+  speed,  ///< few instructions
+  size,   ///< few bytes of flash: layers of one kind share one copy of its code
+};
+
 /// How code for another machine is built.
 struct CrossCompiler {
+  std::string name;                ///< what --compiler calls it: "gcc", "clang"
   std::string command;             ///< "arm-none-eabi-g++"
   std::string linker;              ///< the GCC driver that links; knows libgcc
-  std::string package;             ///< what to install when it is missing
+  std::string package;             ///< what to install when one of them is missing
   std::vector<std::string> flags;  ///< the core and its ABI: "-mcpu=cortex-m4", ...
   std::vector<std::string> link_flags;  ///< the same as the linker understands it
 };
@@ -46,7 +53,8 @@ struct Target {
   int32_t vector_registers = 16;
   int32_t arena_align = 16;           ///< alignment of the arena and of every buffer in it
   std::vector<std::string> compile_flags;  ///< what the bundle's own CMakeLists.txt and `run` add, such as "-O3" or "-mavx2"
-  std::optional<CrossCompiler> cross;      ///< none: the host's own compiler
+  Goal goal = Goal::speed;
+  std::vector<CrossCompiler> compilers;    ///< the preferred one first; none: the host's own compiler
   std::optional<Board> board;              ///< none: code runs on this machine
 };
 

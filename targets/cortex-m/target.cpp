@@ -85,7 +85,10 @@ Result<Target> make_cortex_m(const std::string& name, const std::string& cpu) {
   if (core->fpu && core->name == "cortex-m4") flags.emplace_back("-mfpu=fpv4-sp-d16");
   if (core->fpu && (core->name == "cortex-m7" || core->name == "cortex-m33")) flags.emplace_back("-mfpu=fpv5-sp-d16");
   if (core->name == "cortex-m4" && wish != core->name) flags[0] = "-mcpu=cortex-m4";
-  target.cross = CrossCompiler{"arm-none-eabi-g++", "arm-none-eabi-g++", "gcc-arm-none-eabi libstdc++-arm-none-eabi-newlib", flags, flags};
+  const char* package = "gcc-arm-none-eabi libstdc++-arm-none-eabi-newlib";
+  target.compilers.push_back({"gcc", "arm-none-eabi-g++", "arm-none-eabi-g++", package, flags, flags});
+  target.compilers.push_back({"clang", "clang++-19", "arm-none-eabi-g++", std::string("clang-19 ") + package, flags, flags});
+  target.compilers.back().flags.insert(target.compilers.back().flags.begin(), "--target=arm-none-eabi");
   target.board = Board{{"qemu-system-arm", "-M", std::string(board->machine), "-icount", "shift=0", "-nographic", "-monitor", "none", "-serial", "none",
                         "-semihosting-config", "enable=on,target=native", "-kernel"},
                        "qemu-system-arm", board_image_files("cortex-m", board->map), {fmt::format("-DKILN_CLOCK_HZ={}u", board->clock_hz)}};

@@ -35,16 +35,14 @@ Result<Target> make_riscv(const std::string& name, const std::string& march) {
   target.arena_align = 16;
   target.compile_flags = {"-O2"};
   std::string abi = std::string(is_64 ? "lp64" : "ilp32") + (isa.hasExtension("d") ? "d" : isa.hasExtension("f") ? "f" : "");
-  CrossCompiler cross{"riscv64-unknown-elf-g++", "riscv64-unknown-elf-g++", "gcc-riscv64-unknown-elf", {"-march=" + wish + (isa.hasExtension("zicsr") ? "" : "_zicsr"), "-mabi=" + abi, "-mcmodel=medany"}, {}};
-  cross.link_flags = {"-march=" + wish, "-mabi=" + abi};
-  if (vectors) {  // GCC 12 has no vectors
-    cross.command = "clang++-19";
-    cross.package = "clang-19 gcc-riscv64-unknown-elf";
-    cross.flags.push_back(is_64 ? "--target=riscv64-unknown-elf" : "--target=riscv32-unknown-elf");
-    cross.flags.emplace_back("-mno-relax");
-    cross.link_flags[0] = is_64 ? "-march=rv64gc" : isa.hasExtension("f") ? "-march=rv32imafdc" : "-march=rv32imac";
-  }
-  target.cross = std::move(cross);
+  const std::string gcc = "riscv64-unknown-elf-g++", package = "gcc-riscv64-unknown-elf";
+  std::vector<std::string> flags{"-march=" + wish + (isa.hasExtension("zicsr") ? "" : "_zicsr"), "-mabi=" + abi, "-mcmodel=medany"};
+  std::vector<std::string> link_flags{"-march=" + wish, "-mabi=" + abi};
+  if (vectors) link_flags[0] = is_64 ? "-march=rv64gc" : isa.hasExtension("f") ? "-march=rv32imafdc" : "-march=rv32imac";
+  if (!vectors) target.compilers.push_back({"gcc", gcc, gcc, package, flags, link_flags});  // GCC 12 has no vectors
+  flags.push_back(is_64 ? "--target=riscv64-unknown-elf" : "--target=riscv32-unknown-elf");
+  flags.emplace_back("-mno-relax");
+  target.compilers.push_back({"clang", "clang++-19", gcc, "clang-19 " + package, flags, link_flags});
   target.board = Board{{is_64 ? "qemu-system-riscv64" : "qemu-system-riscv32", "-M", "virt", "-bios", "none", "-cpu", emulated_cpu(isa), "-icount", "shift=0",
                         "-nographic", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel"},
                        "qemu-system-misc", board_image_files("riscv", kMap), {}};

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 #include "compiler/driver/input_sets.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/table.h"
@@ -25,7 +25,7 @@ struct Times {
 
 Result<Times> measure(const Compiled& c, const std::filesystem::path& model) {
   std::vector<std::vector<Tensor>> inputs{random_input_sets(c.program, 1, 1).front().inputs};
-  Result<HostProgram> program = HostProgram::build(c.program, c.target, emit_bundle(c.program, c.target, c.info, {}), {});
+  Result<BuiltBundle> program = BuiltBundle::build(c.program, c.target, emit_bundle(c.program, c.target, c.info, {}), {});
   if (!program) return program.diagnostic();
   Result<std::string> bytes = serialized_model(model);
   if (!bytes) return bytes.diagnostic();
@@ -35,7 +35,7 @@ Result<Times> measure(const Compiled& c, const std::filesystem::path& model) {
   if (!session) return session.diagnostic();
   std::vector<int64_t> ours, theirs;
   for (int i = 0; i < kRounds; ++i) {
-    Result<HostResult> run = program->run(inputs, {.timed_runs = kRunsPerRound});
+    Result<RunResult> run = program->run(inputs, {.timed_runs = kRunsPerRound});
     if (!run) return run.diagnostic();
     Result<int64_t> ort = session->time_run(inputs.front(), kRunsPerRound);
     if (!ort) return ort.diagnostic();

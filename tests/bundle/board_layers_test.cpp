@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
@@ -110,9 +110,9 @@ TEST_CASE("generated integer layers on boards equal the reference to the bit") {
       std::vector<Tensor>& inputs = sets.emplace_back();
       for (ValueId v : compiled->graph.inputs) inputs.push_back(random_tensor(compiled->graph.type(v), 100 * set + inputs.size()));
     }
-    Result<HostProgram> image = HostProgram::build(compiled->program, compiled->target, emit_bundle(compiled->program, compiled->target, compiled->info, {}), {});
+    Result<BuiltBundle> image = BuiltBundle::build(compiled->program, compiled->target, emit_bundle(compiled->program, compiled->target, compiled->info, {}), {});
     if (!image) FAIL(to_string(image.diagnostic()));
-    Result<HostResult> result = image->run(sets, {});
+    Result<RunResult> result = image->run(sets, {});
     if (!result) FAIL(to_string(result.diagnostic()));
     for (size_t set = 0; set < sets.size(); ++set) {
       std::vector<Tensor> expected = *evaluate(compiled->graph, sets[set]);

@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <regex>
 
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 #include "compiler/driver/input_sets.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/process.h"
@@ -165,11 +165,11 @@ TEST_CASE("poisoning dead bytes between layers changes nothing, and one byte les
   for (const fs::path& model : models()) {
     INFO(model.string());
     std::unique_ptr<Compiled> c = compile(model);
-    Result<HostProgram> program = HostProgram::build(c->program, c->target, emit_bundle(c->program, c->target, c->info, {}), {.traced = true});
+    Result<BuiltBundle> program = BuiltBundle::build(c->program, c->target, emit_bundle(c->program, c->target, c->info, {}), {.traced = true});
     REQUIRE(program.ok());
     std::vector<std::vector<Tensor>> inputs;
     for (InputSet& set : random_input_sets(c->program, 2, 3)) inputs.push_back(std::move(set.inputs));
-    Result<HostResult> clean = program->run(inputs, {}), poisoned = program->run(inputs, {.poison = true});
+    Result<RunResult> clean = program->run(inputs, {}), poisoned = program->run(inputs, {.poison = true});
     REQUIRE(clean.ok());
     REQUIRE(poisoned.ok());
     CHECK(clean->outputs == poisoned->outputs);

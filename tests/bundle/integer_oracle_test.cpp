@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 #include "compiler/driver/input_sets.h"
 #include "compiler/driver/layer_diff.h"
 #include "compiler/driver/pipeline.h"
@@ -99,12 +99,12 @@ TEST_CASE("every byte of every layer of quantized real models is that of the def
     Diagnostics diagnostics;
     std::optional<Compiled> compiled = compile_model(options, diagnostics);
     REQUIRE(compiled);
-    Result<HostProgram> program = HostProgram::build(compiled->program, compiled->target, emit_bundle(compiled->program, compiled->target, compiled->info, {}), {.traced = true});
+    Result<BuiltBundle> program = BuiltBundle::build(compiled->program, compiled->target, emit_bundle(compiled->program, compiled->target, compiled->info, {}), {.traced = true});
     REQUIRE(program.ok());
     Result<std::vector<InputSet>> sets = load_input_sets(folder / c.model, compiled->program);
     REQUIRE(sets.ok());
     std::vector<Tensor> inputs = sets->front().inputs;
-    Result<HostResult> result = program->run({inputs}, {.traced_sets = 1});
+    Result<RunResult> result = program->run({inputs}, {.traced_sets = 1});
     REQUIRE(result.ok());
     CHECK(compare(*compiled, inputs, result->step_results[0]) >= c.layers);
   }

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/process.h"
 #include "compiler/emit/bundle_writer.h"

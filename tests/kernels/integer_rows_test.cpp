@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <set>
 
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 #include "compiler/emit/bundle.h"
 #include "passes/plan_memory.h"
 #include "passes/select_kernels.h"
@@ -62,9 +62,9 @@ class CallSet {
     REQUIRE(select_kernels(program, {reference_only, {}}, context).ok());
     REQUIRE(plan_memory(program, context).ok());
     ModelInfo info{"layers", std::string(64, '0'), 13, "", {}};
-    Result<HostProgram> host = HostProgram::build(program, *target, emit_bundle(program, *target, info, {}), {});
+    Result<BuiltBundle> host = BuiltBundle::build(program, *target, emit_bundle(program, *target, info, {}), {});
     if (!host) FAIL(to_string(host.diagnostic()));
-    Result<HostResult> result = host->run({inputs_}, {});
+    Result<RunResult> result = host->run({inputs_}, {});
     if (!result) FAIL(to_string(result.diagnostic()));
     std::set<std::string> rows;
     for (size_t i = 0; i < expected_.size(); ++i) {

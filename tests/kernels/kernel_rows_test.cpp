@@ -7,7 +7,7 @@
 #include <random>
 #include <set>
 
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/ir/parse.h"
 #include "compiler/ir/random_tensor.h"
@@ -100,9 +100,9 @@ std::set<std::string> check(const LayerSet& set, const std::string& cpu, bool re
   for (ValueId v : graph->inputs) inputs.push_back(random_tensor(graph->type(v), inputs.size() + 1));
   Result<std::vector<Tensor>> expected = evaluate(*graph, inputs);
   REQUIRE(expected.ok());
-  Result<HostProgram> program = HostProgram::build(c.program, c.target, emit_bundle(c.program, c.target, c.info, {}), {});
+  Result<BuiltBundle> program = BuiltBundle::build(c.program, c.target, emit_bundle(c.program, c.target, c.info, {}), {});
   if (!program) FAIL(to_string(program.diagnostic()));
-  Result<HostResult> result = program->run({inputs}, {});
+  Result<RunResult> result = program->run({inputs}, {});
   if (!result) FAIL(to_string(result.diagnostic()));
   for (size_t i = 0; i < expected->size(); ++i) {
     std::vector<double> got = result->outputs[0][i].to_doubles(), want = (*expected)[i].to_doubles();

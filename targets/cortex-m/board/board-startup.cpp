@@ -28,6 +28,23 @@ void board_reset() {
   board_exit(main());
 }
 
+// What compilers call by the names of Arm's run-time ABI.
+void* memcpy(void*, const void*, __SIZE_TYPE__);
+void* memmove(void*, const void*, __SIZE_TYPE__);
+void* memset(void*, int, __SIZE_TYPE__);
+void __aeabi_memcpy(void* to, const void* from, __SIZE_TYPE__ bytes) { memcpy(to, from, bytes); }
+void __aeabi_memcpy4(void* to, const void* from, __SIZE_TYPE__ bytes) { memcpy(to, from, bytes); }
+void __aeabi_memcpy8(void* to, const void* from, __SIZE_TYPE__ bytes) { memcpy(to, from, bytes); }
+void __aeabi_memmove(void* to, const void* from, __SIZE_TYPE__ bytes) { memmove(to, from, bytes); }
+void __aeabi_memmove4(void* to, const void* from, __SIZE_TYPE__ bytes) { memmove(to, from, bytes); }
+void __aeabi_memmove8(void* to, const void* from, __SIZE_TYPE__ bytes) { memmove(to, from, bytes); }
+void __aeabi_memset(void* to, __SIZE_TYPE__ bytes, int value) { memset(to, value, bytes); }
+void __aeabi_memset4(void* to, __SIZE_TYPE__ bytes, int value) { memset(to, value, bytes); }
+void __aeabi_memset8(void* to, __SIZE_TYPE__ bytes, int value) { memset(to, value, bytes); }
+void __aeabi_memclr(void* to, __SIZE_TYPE__ bytes) { memset(to, 0, bytes); }
+void __aeabi_memclr4(void* to, __SIZE_TYPE__ bytes) { memset(to, 0, bytes); }
+void __aeabi_memclr8(void* to, __SIZE_TYPE__ bytes) { memset(to, 0, bytes); }
+
 // Reset, and one handler for all exceptions of the architecture.
 __attribute__((section(".vectors"), used)) const void* const board_vectors[16] = {
     board_stack_top,

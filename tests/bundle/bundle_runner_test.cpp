@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 
 #include <stdlib.h>
 
@@ -26,14 +26,14 @@ std::unique_ptr<Compiled> compile(const fs::path& model) {
   return std::make_unique<Compiled>(*std::move(compiled));
 }
 
-HostProgram build(const Compiled& c, const HostBuildOptions& options) {
-  Result<HostProgram> built = HostProgram::build(c.program, c.target, emit_bundle(c.program, c.target, c.info, {}), options);
+BuiltBundle build(const Compiled& c, const BuildOptions& options) {
+  Result<BuiltBundle> built = BuiltBundle::build(c.program, c.target, emit_bundle(c.program, c.target, c.info, {}), options);
   if (!built) FAIL(to_string(built.diagnostic()));
   return *std::move(built);
 }
 
-HostResult run(const HostProgram& program, const std::vector<std::vector<Tensor>>& inputs, const HostRunOptions& options) {
-  Result<HostResult> result = program.run(inputs, options);
+RunResult run(const BuiltBundle& program, const std::vector<std::vector<Tensor>>& inputs, const RunOptions& options) {
+  Result<RunResult> result = program.run(inputs, options);
   if (!result) FAIL(to_string(result.diagnostic()));
   return *std::move(result);
 }
@@ -48,9 +48,9 @@ std::vector<std::vector<Tensor>> random_inputs(const Compiled& c, int count) {
 
 TEST_CASE("the host runs emitted code on several sets, traces it and takes its time") {
   std::unique_ptr<Compiled> c = compile(kTiny);
-  HostProgram program = build(*c, {.traced = true});
+  BuiltBundle program = build(*c, {.traced = true});
   std::vector<std::vector<Tensor>> inputs{{Tensor::floats({1, 4}, {-1, 2, -3, 4})}, {Tensor::floats({1, 4}, {5, -6, 7, NAN})}};
-  HostResult result = run(program, inputs, {.traced_sets = 1, .timed_runs = 3});
+  RunResult result = run(program, inputs, {.traced_sets = 1, .timed_runs = 3});
   REQUIRE(result.outputs.size() == 2);
   CHECK(result.outputs[0][0] == Tensor::floats({1, 4}, {0, 2, 0, 4}));
   CHECK(result.outputs[1][0].as<float>()[2] == 7);
@@ -62,10 +62,10 @@ TEST_CASE("the host runs emitted code on several sets, traces it and takes its t
 
 TEST_CASE("an arena that is one byte too small is noticed") {
   std::unique_ptr<Compiled> c = compile(kTiny);
-  HostProgram program = build(*c, {});
+  BuiltBundle program = build(*c, {});
   std::vector<std::vector<Tensor>> inputs{{Tensor::floats({1, 4}, {1, 2, 3, 4})}};
   run(program, inputs, {});
-  Result<HostResult> small = program.run(inputs, {.arena_shortfall = 1});
+  Result<RunResult> small = program.run(inputs, {.arena_shortfall = 1});
   REQUIRE(!small.ok());
   CHECK(small.diagnostic().id == DiagId::tool_failed);
   CHECK(small.diagnostic().message.find("a byte behind the arena was overwritten") != std::string::npos);
@@ -73,10 +73,10 @@ TEST_CASE("an arena that is one byte too small is noticed") {
 
 TEST_CASE("sanitizers find nothing in a run, and an access beyond the arena where there is one") {
   std::unique_ptr<Compiled> c = compile(kTiny);
-  HostProgram program = build(*c, {.sanitize = true});
+  BuiltBundle program = build(*c, {.sanitize = true});
   std::vector<std::vector<Tensor>> inputs{{Tensor::floats({1, 4}, {1, 2, 3, 4})}};
   run(program, inputs, {});
-  Result<HostResult> small = program.run(inputs, {.arena_shortfall = 1});
+  Result<RunResult> small = program.run(inputs, {.arena_shortfall = 1});
   REQUIRE(!small.ok());
   CHECK(small.diagnostic().message.find("AddressSanitizer") != std::string::npos);
 }
@@ -84,10 +84,10 @@ TEST_CASE("sanitizers find nothing in a run, and an access beyond the arena wher
 TEST_CASE("a compiler that is missing or fails is reported") {
   std::unique_ptr<Compiled> c = compile(kTiny);
   std::vector<OutputFile> bundle = emit_bundle(c->program, c->target, c->info, {});
-  Result<HostProgram> missing = HostProgram::build(c->program, c->target, bundle, {.compiler = "no-such-compiler -m64"});
+  Result<BuiltBundle> missing = BuiltBundle::build(c->program, c->target, bundle, {.compiler = "no-such-compiler -m64"});
   REQUIRE(!missing.ok());
   CHECK(missing.diagnostic().id == DiagId::tool_missing);
-  Result<HostProgram> failing = HostProgram::build(c->program, c->target, bundle, {.compiler = "false"});
+  Result<BuiltBundle> failing = BuiltBundle::build(c->program, c->target, bundle, {.compiler = "false"});
   REQUIRE(!failing.ok());
   CHECK(failing.diagnostic().id == DiagId::tool_failed);
 }
@@ -100,10 +100,10 @@ TEST_CASE("overwriting dead bytes between the layers of a real model changes not
     return;
   }
   std::unique_ptr<Compiled> c = compile(model);
-  HostProgram program = build(*c, {.traced = true});
+  BuiltBundle program = build(*c, {.traced = true});
   std::vector<std::vector<Tensor>> inputs = random_inputs(*c, 2);
-  HostResult plain = run(program, inputs, {.traced_sets = 2});
-  HostResult poisoned = run(program, inputs, {.traced_sets = 2, .poison = true});
+  RunResult plain = run(program, inputs, {.traced_sets = 2});
+  RunResult poisoned = run(program, inputs, {.traced_sets = 2, .poison = true});
   CHECK(poisoned.outputs == plain.outputs);
   CHECK(poisoned.step_results == plain.step_results);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "compiler/driver/host_runner.h"
+#include "compiler/driver/bundle_runner.h"
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -111,7 +111,7 @@ std::vector<std::pair<uint32_t, uint32_t>> dead_ranges(const Program& program, c
 }
 
 /// See harness.cpp.
-std::string job_bytes(const Program& program, const std::vector<std::vector<Tensor>>& inputs, const HostRunOptions& options) {
+std::string job_bytes(const Program& program, const std::vector<std::vector<Tensor>>& inputs, const RunOptions& options) {
   std::string job;
   for (uint32_t number : {static_cast<uint32_t>(inputs.size()), options.traced_sets, options.timed_runs,
                           static_cast<uint32_t>(options.poison), options.arena_shortfall})
@@ -157,9 +157,9 @@ class ResultReader {
   std::string_view rest_;
 };
 
-HostResult parse_result(const Program& program, std::string_view bytes, size_t sets, const HostRunOptions& options, bool from_board, bool traced) {
+RunResult parse_result(const Program& program, std::string_view bytes, size_t sets, const RunOptions& options, bool from_board, bool traced) {
   ResultReader reader(bytes);
-  HostResult result;
+  RunResult result;
   for (size_t set = 0; set < sets; ++set) {
     if (set < options.traced_sets) {
       std::vector<Tensor>& steps = result.step_results.emplace_back();
@@ -213,12 +213,13 @@ Status run_build_step(const std::vector<std::string>& command, const fs::path& r
 }
 
 /// What builds for this machine.
-Result<std::vector<std::vector<std::string>>> host_commands(const Target& target, const std::vector<OutputFile>& bundle, const HostBuildOptions& options) {
+Result<std::vector<std::vector<std::string>>> host_commands(const Target& target, const std::vector<OutputFile>& bundle, const BuildOptions& options) {
   Result<std::vector<std::string>> compiler = find_compiler(options.compiler);
   if (!compiler) return std::move(compiler).diagnostic();
   std::vector<std::string> command = *std::move(compiler);
   append_words(command, {"-std=c++17", "-O2"});
   append_words(command, target.compile_flags);
+  append_words(command, options.flags);
   if (options.traced) command.emplace_back("-DKILN_TRACE");
   if (options.sanitize) append_words(command, {"-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"});
   command.emplace_back(kHostSource);
@@ -227,9 +228,20 @@ Result<std::vector<std::vector<std::string>>> host_commands(const Target& target
   return std::vector<std::vector<std::string>>{std::move(command)};
 }
 
+Result<CrossCompiler> find_cross_compiler(const Target& target, const std::string& name) {
+  std::vector<std::string> names;
+  for (const CrossCompiler& compiler : target.compilers) {
+    if (name.empty() || compiler.name == name) return compiler;
+    names.push_back(compiler.name);
+  }
+  return error(DiagId::bad_usage, fmt::format("--compiler {}: {} is built with {}.", name, target.name, fmt::join(names, " or ")));
+}
+
 /// What builds an image for a board: all sources to objects, then the image.
-Result<std::vector<std::vector<std::string>>> board_commands(const Target& target, const std::vector<OutputFile>& bundle, const HostBuildOptions& options) {
-  const CrossCompiler& cross = *target.cross;
+Result<std::vector<std::vector<std::string>>> board_commands(const Target& target, const std::vector<OutputFile>& bundle, const BuildOptions& options) {
+  Result<CrossCompiler> chosen = find_cross_compiler(target, options.compiler);
+  if (!chosen) return std::move(chosen).diagnostic();
+  const CrossCompiler& cross = *chosen;
   const std::string& emulator = target.board->emulator.front();
   for (const auto& [program, package] : {std::pair(cross.command, cross.package), std::pair(cross.linker, cross.package), std::pair(emulator, target.board->package)})
     if (!find_program(program))
@@ -244,6 +256,7 @@ Result<std::vector<std::vector<std::string>>> board_commands(const Target& targe
   append_words(compile, cross.flags);
   append_words(compile, target.compile_flags);
   append_words(compile, target.board->flags);
+  append_words(compile, options.flags);
   if (options.traced) compile.emplace_back("-DKILN_TRACE");
   append_words(compile, sources);
   append_words(link, cross.link_flags);
@@ -255,13 +268,13 @@ Result<std::vector<std::vector<std::string>>> board_commands(const Target& targe
 
 }  // namespace
 
-Result<HostProgram> HostProgram::build(const Program& program, const Target& target, const std::vector<OutputFile>& bundle,
-                                       const HostBuildOptions& options) {
+Result<BuiltBundle> BuiltBundle::build(const Program& program, const Target& target, const std::vector<OutputFile>& bundle,
+                                       const BuildOptions& options) {
   auto commands = target.board ? board_commands(target, bundle, options) : host_commands(target, bundle, options);
   if (!commands) return std::move(commands).diagnostic();
   Result<TemporaryFolder> folder = TemporaryFolder::create();
   if (!folder) return folder.diagnostic();
-  HostProgram built(*std::move(folder), program, options.traced);
+  BuiltBundle built(*std::move(folder), program, options.traced);
   const fs::path& root = built.folder_.path();
   if (Status s = write_folder(root / kBundleFolder, bundle); !s) return s.diagnostic();
   if (Status s = write_file(root / "harness_bundle.h", harness_bundle_header(program)); !s) return s.diagnostic();
@@ -279,7 +292,7 @@ Result<HostProgram> HostProgram::build(const Program& program, const Target& tar
   return built;
 }
 
-Result<HostResult> HostProgram::run(const std::vector<std::vector<Tensor>>& inputs, const HostRunOptions& options) const {
+Result<RunResult> BuiltBundle::run(const std::vector<std::vector<Tensor>>& inputs, const RunOptions& options) const {
   KILN_CHECK(traced_ || (options.traced_sets == 0 && !options.poison), "tracing needs a traced build");
   KILN_CHECK(options.timed_runs == 0 || !inputs.empty(), "timing needs an input set");
   const fs::path& root = folder_.path();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Emitted code on this machine: a bundle is built with the host's compiler, together with a harness that feeds it.
+// Emitted code, run: a bundle is built together with a harness that feeds it, for this machine or for a board in QEMU.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +12,23 @@
 
 namespace kiln {
 
-struct HostBuildOptions {
-  std::string compiler = {};  ///< with arguments if need be; empty: $CXX, else c++, g++ or clang++ of $PATH
+struct BuildOptions {
+  /// For this machine a command, with arguments if need be; empty: $CXX, else c++, g++ or clang++ of $PATH. For a board the name of one of
+  /// the target's compilers ("clang"); empty: its first.
+  std::string compiler = {};
+  std::vector<std::string> flags = {};  ///< of the compiler, behind the target's own: "-O3"
   bool sanitize = false;      ///< AddressSanitizer and UndefinedBehaviorSanitizer; any finding ends the run
-  bool traced = false;        ///< needed for HostRunOptions::traced_sets and poison
+  bool traced = false;        ///< needed for RunOptions::traced_sets and poison
 };
 
-struct HostRunOptions {
+struct RunOptions {
   uint32_t traced_sets = 0;      ///< for the first so many sets, the result of every step is returned
   bool poison = false;           ///< between steps, arena bytes that no live buffer uses are overwritten
   uint32_t timed_runs = 0;       ///< further runs with the first set that are timed
   uint32_t arena_shortfall = 0;  ///< bytes that the arena is made too small by, for tests
 };
 
-struct HostResult {
+struct RunResult {
   std::vector<std::vector<Tensor>> outputs;       ///< [set][model output]
   std::vector<std::vector<Tensor>> step_results;  ///< [traced set][step]: the first output of its call
   int64_t median_nanoseconds = 0;                 ///< of a timed run
@@ -36,22 +39,22 @@ struct HostResult {
 };
 
 /// A built bundle. Its files are deleted with it. It refers to the Program it was built from.
-class HostProgram {
+class BuiltBundle {
  public:
-  /// `bundle`: the files that emit_bundle made of `program` for `target`. Errors: tool_missing without a compiler, tool_failed when
-  /// it fails.
-  static Result<HostProgram> build(const Program& program, const Target& target, const std::vector<OutputFile>& bundle,
-                                   const HostBuildOptions& options);
+  /// `bundle`: the files that emit_bundle made of `program` for `target`. Errors: bad_usage for a compiler that the target does not have,
+  /// tool_missing without a compiler, tool_failed when it fails.
+  static Result<BuiltBundle> build(const Program& program, const Target& target, const std::vector<OutputFile>& bundle,
+                                   const BuildOptions& options);
 
   /// Runs every set of `inputs` (in the order of Program::inputs, with their types). Errors: tool_failed when the code ends in any way but
   /// its own.
-  Result<HostResult> run(const std::vector<std::vector<Tensor>>& inputs, const HostRunOptions& options) const;
+  Result<RunResult> run(const std::vector<std::vector<Tensor>>& inputs, const RunOptions& options) const;
 
   /// The commands that built it, one per line.
   [[nodiscard]] const std::string& commands() const { return commands_; }
 
  private:
-  HostProgram(TemporaryFolder folder, const Program& program, bool traced)
+  BuiltBundle(TemporaryFolder folder, const Program& program, bool traced)
       : folder_(std::move(folder)), program_(program), traced_(traced) {}
 
   TemporaryFolder folder_;
