@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "compiler/emit/bundle_writer.h"
+#include "compiler/emit/kernel_copies.h"
 
 namespace kiln {
 namespace {
@@ -29,69 +30,80 @@ std::string operand(const BundleContext& c, TensorId id, bool is_output) {
   return fmt::format("at<{}{}>(arena, memory::{})", is_output ? "" : "const ", type, t.name);
 }
 
-/// Descriptor members: numbers of one type share lines, arrays have one each.
-void write_descriptor(CodeWriter& out, const Step& step, size_t number) {
-  bool parametrised = std::any_of(step.call.functors.begin(), step.call.functors.end(), [](const std::string& f) { return f != "none"; });
-  std::string ints, floats;
-  std::vector<std::string> lines;
-  auto add_int = [&](std::string_view name, int32_t value) {
-    std::string item = fmt::format("{} = {}", name, value);
-    if (!ints.empty() && ints.size() + item.size() > 84) {
-      lines.push_back(fmt::format("static constexpr int32_t {};", ints));
-      ints.clear();
-    }
-    ints += (ints.empty() ? "" : ", ") + item;
-  };
-  std::vector<std::string> tail;
-  for (const DescriptorField& field : descriptor_fields(step.call.descriptor)) {
-    if (const auto* i = std::get_if<int32_t>(&field.value)) add_int(field.name, *i);
-    else if (const auto* f = std::get_if<float>(&field.value)) {
-      bool of_functor = field.name == "alpha" || field.name == "beta";
-      if (parametrised || !of_functor || *f != 0) floats += fmt::format("{}{} = {}", floats.empty() ? "" : ", ", field.name, float_literal(*f));
-    } else {
-      const Dims& dims = std::get<Dims>(field.value);
-      std::vector<int32_t> values(dims.values.begin(), dims.values.begin() + std::max(dims.size, 1));
-      tail.push_back(fmt::format("static constexpr int32_t {}[{}] = {{{}}};", field.name, values.size(), fmt::join(values, ", ")));
-    }
+/// Calls with one argument a line where they are long.
+void write_call(CodeWriter& out, const std::string& function, const std::vector<std::string>& arguments) {
+  std::string head = function + "(";
+  std::string one_line = head + fmt::format("{}", fmt::join(arguments, ", ")) + ");";
+  if (one_line.size() <= 116) {
+    out.line(one_line);
+    return;
   }
-  for (const auto& [name, value] : step.call.tuning) add_int(name, value);
-  if (!ints.empty()) lines.push_back(fmt::format("static constexpr int32_t {};", ints));
-  if (!floats.empty()) lines.push_back(fmt::format("static constexpr float {};", floats));
-  lines.insert(lines.end(), tail.begin(), tail.end());
-  out.linef("struct Layer{} {{", number);
-  out.indent();
-  for (const std::string& line : lines) out.line(line);
-  out.outdent();
-  out.line("};");
+  out.line(head + arguments[0] + ",");
+  for (size_t k = 1; k < arguments.size(); ++k) out.linef("    {}{}", arguments[k], k + 1 < arguments.size() ? "," : ");");
 }
 
-void write_layer(CodeWriter& out, const BundleContext& c, size_t i) {
+std::string kernel_function(const KernelCall& call) {
+  std::vector<std::string> functors;
+  for (const std::string& f : call.functors) functors.push_back("nn::fn::" + f);
+  std::string function(call.row->function);
+  return functors.empty() ? function : function + fmt::format("<{}>", fmt::join(functors, ", "));
+}
+
+std::string shared_name(const Program& program, const KernelCopy& copy) {
+  return "shared_" + layer_name(program, copy.steps.front());
+}
+
+/// The function that the layers of a shared copy call.
+void write_shared_kernel(CodeWriter& out, const BundleContext& c, const KernelCopy& copy) {
+  const Program& p = c.program;
+  const KernelCall& call = p.steps[copy.steps.front()].call;
+  const size_t own = copy.variables.front().empty() ? 0 : 1;
+  std::vector<std::string> parameters, arguments{own ? "d" : fmt::format("Layer{}{{}}", copy.steps.front() + 1)};
+  if (own) parameters.push_back(fmt::format("const Layer{}& d", copy.steps.front() + 1));
+  auto add = [&](const std::string& type, const std::string& name) {
+    parameters.push_back(type + " " + name);
+    arguments.push_back(name);
+  };
+  for (size_t i = 0; i < call.inputs.size(); ++i)
+    add(fmt::format("const {}*", dtype_c_name(p.tensor(call.inputs[i]).type.dtype)), fmt::format("x{}", i));
+  for (size_t i = 0; i < call.outputs.size(); ++i)
+    add(fmt::format("{}*", dtype_c_name(p.tensor(call.outputs[i]).type.dtype)), fmt::format("y{}", i));
+  if (call.scratch) add("uint8_t*", "scratch");
+  std::vector<size_t> numbers;
+  for (size_t step : copy.steps) numbers.push_back(step + 1);
+  out.linef("// The code of layers {}.", fmt::join(numbers, ", "));
+  write_descriptor(out, copy);
+  out.linef("KILN_LAYER void {}({}) {{", shared_name(p, copy), fmt::join(parameters, ", "));
+  out.indent();
+  write_call(out, kernel_function(call), arguments);
+  out.outdent();
+  out.line("}");
+  out.line();
+}
+
+/// Layer `layer` of a copy.
+void write_layer(CodeWriter& out, const BundleContext& c, const KernelCopy& copy, size_t layer) {
+  const size_t i = copy.steps[layer];
   const Step& step = c.program.steps[i];
   const KernelCall& call = step.call;
+  if (layer == 0 && copy.is_shared()) write_shared_kernel(out, c, copy);
   std::string origins;
   for (const std::string& o : step.origin) origins += (origins.empty() ? "" : ", ") + comment_quoted(o);
   std::string macs = step.macs ? fmt::format("  {} MACs", with_commas(step.macs)) : "";
   out.linef("// {}/{} {}  onnx: {}  {} -> {}{}", i + 1, c.program.steps.size(), step.label, origins,
             to_string(std::span<const int64_t>(step.input_shape)), to_string(std::span<const int64_t>(step.output_shape)), macs);
-  write_descriptor(out, step, i + 1);
-  std::vector<std::string> functors, operands{fmt::format("Layer{}{{}}", i + 1)};
-  for (const std::string& f : call.functors) functors.push_back("nn::fn::" + f);
-  for (TensorId id : call.inputs) operands.push_back(operand(c, id, false));
-  for (TensorId id : call.outputs) operands.push_back(operand(c, id, true));
-  if (call.scratch) operands.push_back(operand(c, *call.scratch, true));
+  if (!copy.is_shared()) write_descriptor(out, copy);
+  std::vector<std::string> arguments;
+  if (!copy.is_shared()) arguments.push_back(fmt::format("Layer{}{{}}", i + 1));
+  else if (!copy.variables[layer].empty()) arguments.emplace_back("d");
+  for (TensorId id : call.inputs) arguments.push_back(operand(c, id, false));
+  for (TensorId id : call.outputs) arguments.push_back(operand(c, id, true));
+  if (call.scratch) arguments.push_back(operand(c, *call.scratch, true));
   const ProgramTensor& result = c.program.tensor(call.outputs.front());
   out.linef("KILN_LAYER void {}(void* arena) {{", layer_name(c.program, i));
   out.indent();
-  std::string function = std::string(call.row->function);
-  if (!functors.empty()) function += fmt::format("<{}>", fmt::join(functors, ", "));
-  std::string head = function + "(";
-  std::string one_line = head + fmt::format("{}", fmt::join(operands, ", ")) + ");";
-  if (one_line.size() <= 116) {
-    out.line(one_line);
-  } else {
-    out.line(head + operands[0] + ",");
-    for (size_t k = 1; k < operands.size(); ++k) out.linef("    {}{}", operands[k], k + 1 < operands.size() ? "," : ");");
-  }
+  if (!copy.variables[layer].empty()) out.linef("static constexpr Layer{} d = {};", copy.steps.front() + 1, variables_literal(copy, layer));
+  write_call(out, copy.is_shared() ? shared_name(c.program, copy) : kernel_function(call), arguments);
   out.linef("KILN_STEP({}, arena, memory::{}, {});", i, result.name, result.type.bytes());
   out.outdent();
   out.line("}");
@@ -149,7 +161,11 @@ std::string write_source(const BundleContext& c) {
   out.line();
   out.raw(kAt);
   out.line();
-  for (size_t i = 0; i < p.steps.size(); ++i) write_layer(out, c, i);
+  const std::vector<KernelCopy> copies = kernel_copies(p, c.target);
+  std::vector<std::pair<const KernelCopy*, size_t>> layers(p.steps.size());
+  for (const KernelCopy& copy : copies)
+    for (size_t layer = 0; layer < copy.steps.size(); ++layer) layers[copy.steps[layer]] = {&copy, layer};
+  for (const auto& [copy, layer] : layers) write_layer(out, c, *copy, layer);
   out.linef("}}  // namespace {}", c.name);
   out.line();
   out.line("extern \"C\" {");

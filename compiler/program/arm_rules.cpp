@@ -117,6 +117,11 @@ void pack_dsp_row(const KernelContext& c, std::vector<std::optional<Tensor>>& co
   pad_channels(constants, channels);
 }
 
+Tuning tune_dsp_depthwise(const KernelContext& c) {
+  const auto& d = std::get<QDepthwise2d>(c.call.descriptor);
+  return {{"taps", d.kernel_h * d.kernel_w}};
+}
+
 void pack_dsp_depthwise(const KernelContext& c, std::vector<std::optional<Tensor>>& constants) {
   Layer layer = layer_of(c);
   int32_t taps = layer.rows * layer.run;

@@ -30,6 +30,7 @@ int64_t dsp_column_bytes(const KernelContext& context);
 int64_t dsp_row_bytes(const KernelContext& context);
 void pack_dsp_tile(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 void pack_dsp_row(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+Tuning tune_dsp_depthwise(const KernelContext& context);
 void pack_dsp_depthwise(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 
 // qbinary_rules.cpp

@@ -54,6 +54,7 @@ struct Target {
   int32_t arena_align = 16;           ///< alignment of the arena and of every buffer in it
   std::vector<std::string> compile_flags;  ///< what the bundle's own CMakeLists.txt and `run` add, such as "-O3" or "-mavx2"
   Goal goal = Goal::speed;
+  bool code_in_flash = false;              ///< of which there is little: equal layers share one copy of their code
   std::vector<CrossCompiler> compilers;    ///< the preferred one first; none: the host's own compiler
   std::optional<Board> board;              ///< none: code runs on this machine
 };

@@ -17,7 +17,7 @@ template <class F, class D>
 KILN_INLINE int32_t qbinary_value(const D& d, int32_t a, int32_t b) {
   if constexpr (F::kProduct) {
     const int64_t product = static_cast<int64_t>((a - d.a_zero_point) * (b - d.b_zero_point)) * d.a_factor;
-    return static_cast<int32_t>((product + (static_cast<int64_t>(d.offset) << (d.shift - 16))) >> d.shift);
+    return static_cast<int32_t>((product + static_cast<int64_t>(d.offset) * (int64_t{1} << (d.shift - 16))) >> d.shift);
   } else {
     return (a * d.a_factor + b * d.b_factor + d.offset) >> d.shift;
   }

@@ -79,6 +79,7 @@ Result<Target> make_cortex_m(const std::string& name, const std::string& cpu) {
   feature(llvm::ARM::AEK_SIMD, "mve");
   target.arena_align = core->extensions & llvm::ARM::AEK_SIMD ? 16 : 8;
   target.compile_flags = {"-O2"};
+  target.code_in_flash = true;
   // GCC 12 does not know the name cortex-m85 yet.
   std::string selection = core->name == "cortex-m85" ? "-march=armv8.1-m.main+mve.fp+fp.dp" : "-mcpu=" + wish;
   std::vector<std::string> flags{selection, "-mthumb", core->fpu ? "-mfloat-abi=hard" : "-mfloat-abi=soft"};

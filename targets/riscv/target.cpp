@@ -34,6 +34,7 @@ Result<Target> make_riscv(const std::string& name, const std::string& march) {
     if (isa.hasExtension(extension)) target.features.emplace_back(extension);
   target.arena_align = 16;
   target.compile_flags = {"-O2"};
+  target.code_in_flash = true;
   std::string abi = std::string(is_64 ? "lp64" : "ilp32") + (isa.hasExtension("d") ? "d" : isa.hasExtension("f") ? "f" : "");
   const std::string gcc = "riscv64-unknown-elf-g++", package = "gcc-riscv64-unknown-elf";
   std::vector<std::string> flags{"-march=" + wish + (isa.hasExtension("zicsr") ? "" : "_zicsr"), "-mabi=" + abi, "-mcmodel=medany"};

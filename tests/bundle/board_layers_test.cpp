@@ -92,8 +92,15 @@ class LayerGenerator {
 
 TEST_CASE("generated integer layers on boards equal the reference to the bit") {
   constexpr int kLayers = 40;
-  for (const auto& [target, cpu] : {std::pair("cortex-m4", ""), std::pair("cortex-m33", ""), std::pair("cortex-m4", "cortex-m4+nofp"), std::pair("rv32imc", "")}) {
-    INFO(target << " " << cpu);
+  // The compiler "" is the target's first.
+  struct Build {
+    const char *target, *cpu, *compiler;
+    Goal goal;
+  };
+  for (const auto& [target, cpu, compiler, goal] :
+       {Build{"cortex-m4", "", "", Goal::speed}, Build{"cortex-m4", "", "gcc", Goal::size}, Build{"cortex-m4", "", "clang", Goal::speed}, Build{"cortex-m4", "", "clang", Goal::size},
+        Build{"cortex-m33", "", "", Goal::speed}, Build{"cortex-m4", "cortex-m4+nofp", "", Goal::speed}, Build{"rv32imc", "", "", Goal::speed}}) {
+    INFO(target << " " << cpu << " " << compiler << (goal == Goal::size ? " for size" : ""));
     LayerGenerator generator(static_cast<uint32_t>(std::hash<std::string>{}(std::string(target) + cpu)));
     ImportedModel model;
     model.graph = generator.graph(kLayers);
@@ -101,6 +108,7 @@ TEST_CASE("generated integer layers on boards equal the reference to the bit") {
     options.name = "layers";
     options.target = target;
     options.cpu = cpu;
+    options.goal = goal;
     Diagnostics diagnostics;
     std::optional<Compiled> compiled = compile_graph(std::move(model), options, diagnostics);
     for (const Diagnostic& d : diagnostics.all()) UNSCOPED_INFO(to_string(d));
@@ -110,7 +118,7 @@ TEST_CASE("generated integer layers on boards equal the reference to the bit") {
       std::vector<Tensor>& inputs = sets.emplace_back();
       for (ValueId v : compiled->graph.inputs) inputs.push_back(random_tensor(compiled->graph.type(v), 100 * set + inputs.size()));
     }
-    Result<BuiltBundle> image = BuiltBundle::build(compiled->program, compiled->target, emit_bundle(compiled->program, compiled->target, compiled->info, {}), {});
+    Result<BuiltBundle> image = BuiltBundle::build(compiled->program, compiled->target, emit_bundle(compiled->program, compiled->target, compiled->info, {}), {.compiler = compiler});
     if (!image) FAIL(to_string(image.diagnostic()));
     Result<RunResult> result = image->run(sets, {});
     if (!result) FAIL(to_string(result.diagnostic()));

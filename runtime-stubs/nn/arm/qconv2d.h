@@ -74,7 +74,8 @@ KILN_INLINE void qconv2d(const D& d, const X* x, const int8_t* w, const int32_t*
   }
 }
 
-// ---- depthwise: w[4 channels][kernel_h][kernel_w], a word of 4 channels per tap; blocks overlap where 4 does not divide the channels
+// ---- depthwise: w[4 channels][kernel_h][kernel_w], a word of 4 channels per tap; blocks overlap where 4 does not divide the channels.
+// D::taps is kernel_h * kernel_w.
 
 // One pixel of 4 channels; word(tap_y, tap_x) is the input's.
 template <class X, class D, class Word, class Y>
@@ -104,7 +105,7 @@ template <class X, class D, class Rows, class Y>
 __attribute__((noinline)) void depthwise_border(const D& d, const Rows& rows, Span ky, int32_t ox, const int8_t* w, const int32_t* b, const float* m, Y* y) {
   const int32_t left = ox * d.stride_w - d.pad_left;
   const Span kx = taps_inside(left, d.kernel_w, d.dilation_w, d.in_w);
-  uint32_t window[D::kernel_h * D::kernel_w];
+  uint32_t window[D::taps];
   for (uint32_t& word : window) word = repeat_byte(d.x_zero_point);
   for (int32_t block = 0; block < d.channels; block += 4, w += 4 * d.kernel_h * d.kernel_w) {
     const int32_t c = block_channel(block, d.channels);
