@@ -170,8 +170,10 @@ RunResult parse_result(const Program& program, std::string_view bytes, size_t se
   }
   reader.read(&result.median_nanoseconds, sizeof result.median_nanoseconds);
   if (!from_board) return result;
-  reader.read(&result.instructions, sizeof result.instructions);
   reader.read(&result.stack_bytes, sizeof result.stack_bytes);
+  if (options.timed_runs == 0) return result;
+  result.instructions.resize(sets);
+  for (size_t set = sets; set-- > 0;) reader.read(&result.instructions[set], sizeof(int64_t));
   result.step_instructions.resize(traced ? program.steps.size() : 0);
   reader.read(result.step_instructions.data(), result.step_instructions.size() * sizeof(int64_t));
   return result;

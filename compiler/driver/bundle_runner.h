@@ -24,7 +24,7 @@ struct BuildOptions {
 struct RunOptions {
   uint32_t traced_sets = 0;      ///< for the first so many sets, the result of every step is returned
   bool poison = false;           ///< between steps, arena bytes that no live buffer uses are overwritten
-  uint32_t timed_runs = 0;       ///< further runs with the first set that are timed
+  uint32_t timed_runs = 0;       ///< further runs that are timed: with the first set, on a board with each
   uint32_t arena_shortfall = 0;  ///< bytes that the arena is made too small by, for tests
 };
 
@@ -32,10 +32,10 @@ struct RunResult {
   std::vector<std::vector<Tensor>> outputs;       ///< [set][model output]
   std::vector<std::vector<Tensor>> step_results;  ///< [traced set][step]: the first output of its call
   int64_t median_nanoseconds = 0;                 ///< of a timed run
+  int64_t stack_bytes = 0;                        ///< on a board: what the first set's run used, when it was not traced
   // On a board, with timed_runs:
-  int64_t instructions = 0;                       ///< of a run; on Cortex-M to within a tick of SysTick / timed_runs
-  int64_t stack_bytes = 0;                        ///< that the first set's run used, when it was not traced
-  std::vector<int64_t> step_instructions;         ///< [step], when the build is traced
+  std::vector<int64_t> instructions;              ///< [set]: of a run; on Cortex-M to within a tick of SysTick / timed_runs
+  std::vector<int64_t> step_instructions;         ///< [step] with the first set, when the build is traced
 };
 
 /// A built bundle. Its files are deleted with it. It refers to the Program it was built from.

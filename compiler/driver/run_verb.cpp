@@ -52,9 +52,9 @@ std::string profile_text(const Program& program, const RunResult& plain, const R
     auto count = static_cast<double>(traced.step_instructions[i]);
     table.add({fmt::format("{}", i + 1), step.label, step.origin.front(), step.macs ? with_commas(step.macs) : "", with_commas(traced.step_instructions[i]),
                step.macs ? fmt::format("{:.2f}", count / static_cast<double>(step.macs)) : "",
-               fmt::format("{:.1f} %", 100 * count / static_cast<double>(std::max<int64_t>(plain.instructions, 1)))});
+               fmt::format("{:.1f} %", 100 * count / static_cast<double>(std::max<int64_t>(plain.instructions.front(), 1)))});
   }
-  return fmt::format("{}\n{} instructions per inference, {} bytes of stack on {}\n", table.text(), with_commas(plain.instructions),
+  return fmt::format("{}\n{} instructions per inference, {} bytes of stack on {}\n", table.text(), with_commas(plain.instructions.front()),
                      with_commas(plain.stack_bytes), target.name);
 }
 

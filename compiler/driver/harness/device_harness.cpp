@@ -1,6 +1,6 @@
 // Runs a bundle on a board in QEMU for `kiln run` and `kiln diff`, without a C library: files through semihosting. JOB and RESULT are as
-// in harness.cpp, without dead ranges; the result ends with uint64 instructions of a run, uint64 bytes of stack, and, when the bundle
-// is traced, uint64 instructions of each step.
+// in harness.cpp, without dead ranges; the result ends with uint64 bytes of stack, and, where runs are timed, uint64 instructions of a run
+// of each set; when the bundle is traced, also uint64 instructions of each step of a run of the first set.
 #include "board.h"
 #include "harness_bundle.h"
 
@@ -60,10 +60,12 @@ uint64_t __attribute__((noinline)) stack_used(void (*run)(void*)) {
   return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(static_cast<uint32_t*>(__builtin_frame_address(0))) - reinterpret_cast<uintptr_t>(p));
 }
 
-uint64_t count_runs(File& in, uint32_t runs) {
+// Instructions of a run with the inputs that lie at `position`.
+uint64_t count_runs(File& in, uint32_t position, uint32_t runs) {
   uint64_t total = 0;
+  for (uint64_t& count : step_counts) count = 0;
   for (uint32_t i = 0; i < runs; ++i) {
-    in.seek(sizeof(Job));
+    in.seek(position);
     read_inputs(in);
     counts_steps = true;
     const uint64_t start = step_start = instruction_count();
@@ -114,7 +116,7 @@ int main() {
   File in("job", 3, 1), out("result", 6, 5);
   Job job;
   in.read(&job, sizeof job);
-  uint64_t instructions = 0, stack = 0;
+  uint64_t stack = 0;
   for (uint32_t set = 0; set < job.sets; ++set) {
     read_inputs(in);
     File* const traced = set < job.traced_sets ? &out : nullptr;
@@ -124,13 +126,17 @@ int main() {
     for (const Port& output : kOutputs) out.write(output.at(arena), output.bytes);
   }
   trace_file = nullptr;
-  if (job.timed_runs) instructions = count_runs(in, job.timed_runs);
   const uint64_t nanoseconds = 0;
   out.write(&nanoseconds, sizeof nanoseconds);
-  out.write(&instructions, sizeof instructions);
   out.write(&stack, sizeof stack);
+  uint32_t set_bytes = 0;
+  for (const Port& input : kInputs) set_bytes += input.bytes;
+  for (uint32_t set = job.timed_runs ? job.sets : 0; set-- > 0;) {  // the first set last, whose steps are reported
+    const uint64_t instructions = count_runs(in, sizeof(Job) + set * set_bytes, job.timed_runs);
+    out.write(&instructions, sizeof instructions);
+  }
 #ifdef KILN_TRACE
-  out.write(step_counts, sizeof(uint64_t) * kSteps);
+  if (job.timed_runs) out.write(step_counts, sizeof(uint64_t) * kSteps);
 #endif
   out.close();
   return 0;

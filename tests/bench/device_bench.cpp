@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// device_bench: instructions, arena and stack of real models on microcontrollers in QEMU, beside TensorFlow Lite Micro's. Counts are exact, so the
+// results of one run serve as bounds for the next: more than 2 % above the committed ones is an error.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <sstream>
+
+#include "compiler/driver/bundle_runner.h"
+#include "compiler/driver/input_sets.h"
+#include "compiler/driver/pipeline.h"
+#include "compiler/driver/table.h"
+#include "compiler/emit/bundle_writer.h"
+
+using namespace kiln;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr double kTolerance = 1.02;
+/// So that the clock of a Cortex-M resolves a few instructions.
+constexpr uint32_t kRuns = 2;
+constexpr const char* kCommitted = KILN_SOURCE_DIR "/tests/bench/device_results.csv";
+constexpr const char* kHeader = "model,target,goal,build,instructions,arena,stack";
+
+struct Options {
+  fs::path models = std::getenv("KILN_MODELS") ? std::getenv("KILN_MODELS") : KILN_SOURCE_DIR "/../shared/models";
+  fs::path baseline = KILN_SOURCE_DIR "/../shared/baselines/tflm.csv";
+  std::vector<std::string> names{"kws", "ic", "vww", "ad"};
+  std::vector<std::string> targets{"cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "cortex-m85", "rv32imc", "rv32gcv"};
+  std::vector<std::string> levels{"-O2", "-O3"};
+  bool update = false;
+  int inputs = 1;
+};
+
+/// What identifies a measurement.
+struct Key {
+  std::string model, target, goal;
+  auto operator<=>(const Key&) const = default;
+};
+
+struct Measurement {
+  std::string build;  ///< compiler and level: "gcc -O2"
+  int64_t instructions = 0, arena = 0, stack = 0;
+  int64_t spread = 0;  ///< between the inputs with the most and the fewest instructions
+  int64_t macs = 0;
+};
+
+std::vector<std::vector<std::string>> read_csv(const fs::path& path) {
+  std::vector<std::vector<std::string>> rows;
+  Result<std::string> text = read_file(path);
+  std::istringstream lines(text ? *text : "");
+  for (std::string line; std::getline(lines, line);) {
+    std::vector<std::string>& row = rows.emplace_back();
+    std::istringstream cells(line);
+    for (std::string cell; std::getline(cells, cell, ',');) row.push_back(cell);
+  }
+  return rows;
+}
+
+/// Instructions by model and target, as committed.
+std::map<Key, int64_t> committed_results() {
+  std::map<Key, int64_t> out;
+  for (const std::vector<std::string>& row : read_csv(kCommitted))
+    if (row.size() == 7 && row[0] != "model") out[{row[0], row[1], row[2]}] = std::stoll(row[4]);
+  return out;
+}
+
+/// The fewest instructions of any of the competitor's builds, by its names of core ("m4") and model.
+std::map<std::pair<std::string, std::string>, int64_t> baseline_results(const fs::path& path) {
+  std::map<std::pair<std::string, std::string>, int64_t> out;
+  for (const std::vector<std::string>& row : read_csv(path)) {
+    if (row.size() < 4 || row[0] == "core") continue;
+    auto [it, is_new] = out.emplace(std::pair(row[0], row[2]), std::stoll(row[3]));
+    if (!is_new) it->second = std::min(it->second, static_cast<int64_t>(std::stoll(row[3])));
+  }
+  return out;
+}
+
+/// The same input for every target and build.
+std::vector<std::vector<Tensor>> make_inputs(const Program& program, int count) {
+  std::vector<std::vector<Tensor>> sets;
+  for (const InputSet& set : random_input_sets(program, count, 1)) sets.push_back(set.inputs);
+  return sets;
+}
+
+Result<Measurement> measure_build(const Compiled& c, const BuildOptions& build, int input_sets) {
+  Result<BuiltBundle> image = BuiltBundle::build(c.program, c.target, emit_bundle(c.program, c.target, c.info, {}), build);
+  if (!image) return image.diagnostic();
+  Result<RunResult> run = image->run(make_inputs(c.program, input_sets), {.timed_runs = kRuns});
+  if (!run) return run.diagnostic();
+  auto [least, most] = std::minmax_element(run->instructions.begin(), run->instructions.end());
+  return Measurement{fmt::format("{} {}", build.compiler, fmt::join(build.flags, " ")), run->instructions.front(), c.program.memory.arena_bytes, run->stack_bytes,
+                     *most - *least, c.program.macs()};
+}
+
+/// Of all builds the one with the fewest instructions.
+Result<Measurement> measure(const Options& options, const Key& key) {
+  CommonOptions common;
+  common.model = options.models / fmt::format("mlperf_tiny_{}_int8io", key.model) / "model.onnx";
+  common.target = key.target;
+  common.goal = key.goal == "size" ? Goal::size : Goal::speed;
+  Diagnostics diagnostics;
+  std::optional<Compiled> compiled = compile_model(common, diagnostics);
+  for (const Diagnostic& d : diagnostics.all()) fmt::print(stderr, "{}\n", to_string(d));
+  if (!compiled) return error(DiagId::bad_usage, fmt::format("{} does not compile for {}.", common.model.string(), key.target));
+  std::optional<Measurement> best;
+  const std::vector<std::string> levels = common.goal == Goal::size ? std::vector<std::string>{"-Os"} : options.levels;
+  for (const CrossCompiler& compiler : compiled->target.compilers) {
+    for (const std::string& level : levels) {
+      Result<Measurement> one = measure_build(*compiled, {.compiler = compiler.name, .flags = {level}}, options.inputs);
+      if (!one) return one;
+      fmt::print(stderr, "{} {} {} {} {}: {}\n", key.model, key.target, key.goal, compiler.name, level, with_commas(one->instructions));
+      if (!best || one->instructions < best->instructions) best = *one;
+    }
+  }
+  return *best;
+}
+
+/// "m4" of cortex-m4; M85 and rv64 have no figures.
+std::string baseline_core(const std::string& target) { return target.starts_with("cortex-") ? target.substr(7) : target; }
+
+bool run(const Options& options) {
+  const auto committed = committed_results();
+  const auto baseline = baseline_results(options.baseline);
+  std::map<Key, Measurement> results;
+  std::vector<std::string> regressions;
+  std::vector<std::string> head{"model", "target", "goal", "build", "instructions", "per MAC", "TFLM", "ratio", "arena", "stack"};
+  if (options.inputs > 1) head.emplace_back("spread");
+  Table table(head, {4, 5, 6, 7, 8, 9, 10});
+  for (const std::string& target : options.targets) {
+    for (const std::string& model : options.names) {
+      for (const char* goal : {"speed", "size"}) {
+        Key key{model, target, goal};
+        Result<Measurement> m = measure(options, key);
+        if (!m) {
+          fmt::print(stderr, "{}\n", to_string(m.diagnostic()));
+          return false;
+        }
+        results[key] = *m;
+        auto theirs = baseline.find({baseline_core(target), model});
+        auto bound = committed.find(key);
+        const auto count = static_cast<double>(m->instructions);
+        std::vector<std::string> row{model, target, goal, m->build, with_commas(m->instructions), fmt::format("{:.2f}", count / static_cast<double>(m->macs)),
+                                     theirs == baseline.end() ? "" : with_commas(theirs->second),
+                                     theirs == baseline.end() ? "" : fmt::format("{:.3f}", count / static_cast<double>(theirs->second)), with_commas(m->arena), with_commas(m->stack)};
+        if (options.inputs > 1) row.push_back(with_commas(m->spread));
+        table.add(row);
+        if (bound != committed.end() && count > kTolerance * static_cast<double>(bound->second))
+          regressions.push_back(fmt::format("{} on {} for {}: {} instructions, {} before ({:+.1f} %)", model, target, goal, with_commas(m->instructions), with_commas(bound->second),
+                                            100 * (count / static_cast<double>(bound->second) - 1)));
+      }
+    }
+  }
+  fmt::print("{}", table.text());
+  for (const std::string& r : regressions) fmt::print(stderr, "regression: {}\n", r);
+  if (!options.update) return regressions.empty();
+  std::map<Key, std::vector<std::string>> rows;
+  for (const std::vector<std::string>& row : read_csv(kCommitted))
+    if (row.size() == 7 && row[0] != "model") rows[{row[0], row[1], row[2]}] = row;
+  for (const auto& [key, m] : results)
+    rows[key] = {key.model, key.target, key.goal, m.build, fmt::format("{}", m.instructions), fmt::format("{}", m.arena), fmt::format("{}", m.stack)};
+  std::string text = std::string(kHeader) + "\n";
+  for (const auto& [key, row] : rows) text += fmt::format("{}\n", fmt::join(row, ","));
+  return write_file(kCommitted, text).ok();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Instructions of the MLPerf Tiny models on microcontrollers in QEMU, the best of gcc and clang; fails on results 2 % worse than tests/bench/device_results.csv.");
+  app.add_option("--models", options.models, "Folder of the models; default $KILN_MODELS, else ../shared/models")->type_name("DIR");
+  app.add_option("--baseline", options.baseline, "CSV of the competitor: core,variant,model,instructions,...")->type_name("FILE");
+  app.add_option("--model", options.names, "kws, ic, vww, ad")->type_name("NAME");
+  app.add_option("--target", options.targets, "Targets with a board")->type_name("NAME");
+  app.add_option("--level", options.levels, "Of the compiler, for speed: the best counts")->type_name("FLAG");
+  app.add_option("--inputs", options.inputs, "Random inputs; shows how far their counts lie apart")->check(CLI::Range(1, 1000));
+  app.add_flag("--update", options.update, "Write the results into tests/bench/device_results.csv");
+  CLI11_PARSE(app, argc, argv);
+  return run(options) ? 0 : 1;
+}
