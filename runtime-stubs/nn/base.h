@@ -9,6 +9,16 @@
 // takes inlining; plain `inline` leaves that to the compiler's estimate of the general code.
 #define KILN_INLINE inline __attribute__((always_inline))
 
+// Begins an asm statement that pushes `bytes` on the stack beyond the frame that the compiler knows. `kiln inspect` defines
+// KILN_STACK_REPORT and reads from the object which function takes how much more; in all other builds it is nothing.
+#ifndef KILN_STACK_REPORT
+#define KILN_ASM_STACK(bytes) ""
+#elif __SIZEOF_POINTER__ == 8
+#define KILN_ASM_STACK(bytes) "771:\n\t.pushsection .kiln_stack,\"\"\n\t.8byte 771b\n\t.uleb128 " #bytes "\n\t.popsection\n\t"
+#else
+#define KILN_ASM_STACK(bytes) "771:\n\t.pushsection .kiln_stack,\"\"\n\t.4byte 771b\n\t.uleb128 " #bytes "\n\t.popsection\n\t"
+#endif
+
 namespace nn {
 
 /// The bits of `from` read as a To of the same size.

@@ -6,14 +6,14 @@ import re
 import sys
 
 LAYERS = {
-    "runtime-stubs": 0, "compiler/support": 0, "compiler/ir": 1, "compiler/program": 2, "compiler/ops": 3,
+    "runtime-stubs": 0, "compiler/support": 0, "compiler/objects": 1, "compiler/ir": 1, "compiler/program": 2, "compiler/ops": 3,
     "compiler/frontend": 4, "compiler/emit": 4, "compiler/reference": 4, "passes": 4, "compiler/data": 5, "compiler/quantize": 5,
     "targets": 5, "compiler/driver": 7,
 }
 # Header prefix -> folders that may include it.
 LIBRARIES = {
     "onnx/": ["compiler/frontend"], "google/protobuf": ["compiler/frontend"], "CLI/": ["compiler/driver"],
-    "llvm/": ["compiler/support", "targets"], "catch2/": ["tests"],
+    "llvm/": ["compiler/support", "compiler/objects", "targets"], "catch2/": ["tests"],
     "png.h": ["compiler/data"], "jpeglib.h": ["compiler/data"], "sndfile.h": ["compiler/data"],
 }
 

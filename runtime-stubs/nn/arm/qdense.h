@@ -54,6 +54,7 @@ KILN_INLINE uint32_t* widen_run(const X* x, int32_t count, uint32_t* column) {
 #define KILN_TILE_GROUP KILN_TILE_PAIR KILN_TILE_PAIR
 #define KILN_TILE(groups)        \
   __asm__ volatile(              \
+      KILN_ASM_STACK(44)         \
       "push {r4-r11, lr}\n\t"    \
       "push {r1, r3}\n\t"        \
       "ldrd r4, r5, [r3]\n\t"    \
