@@ -31,12 +31,14 @@ std::vector<std::string> board_targets() {
   return names;
 }
 
-/// The bytes of all outputs of a run.
-std::string outputs_on(const std::string& target, const fs::path& model, const fs::path& input) {
+/// The bytes of all outputs of a run; `options` are those of `kiln run`.
+std::string outputs_on(const std::string& target, const std::vector<std::string>& options, const fs::path& model, const fs::path& input) {
   Result<TemporaryFolder> folder = TemporaryFolder::create();
   REQUIRE(folder.ok());
   fs::path results = folder->path() / "results";
-  ProcessResult run = kiln_command({"run", model.string(), "-q", "--input", input.string(), "--target", target, "-o", results.string()});
+  std::vector<std::string> command{"run", model.string(), "-q", "--input", input.string(), "--target", target, "-o", results.string()};
+  command.insert(command.end(), options.begin(), options.end());
+  ProcessResult run = kiln_command(command);
   INFO(target << ": " << run.output);
   REQUIRE(run.exit_code == 0);
   std::string bytes;
@@ -47,7 +49,7 @@ std::string outputs_on(const std::string& target, const fs::path& model, const f
 
 }  // namespace
 
-TEST_CASE("integers are the same on every board as on the host") {
+TEST_CASE("integers are the same on every board as on the host, whatever builds them") {
   const char* chosen = getenv("KILN_MODELS");
   fs::path folder = fs::path(chosen ? chosen : KILN_SOURCE_DIR "/../shared/models") / "mlperf_tiny_ad_int8io";
   if (!fs::exists(folder)) {
@@ -55,9 +57,21 @@ TEST_CASE("integers are the same on every board as on the host") {
     return;
   }
   fs::path input = folder / "test_data_set_0" / "input_0.pb";
-  std::string expected = outputs_on("host", folder / "model.onnx", input);
+  std::string expected = outputs_on("host", {}, folder / "model.onnx", input);
   REQUIRE(board_targets().size() >= 13);
-  for (const std::string& target : board_targets()) CHECK(outputs_on(target, folder / "model.onnx", input) == expected);
+  const std::vector<std::string> levels{"-O2", "-O3", "-Os"};
+  size_t turn = 0;
+  for (const std::string& target : board_targets()) {
+    // Every compiler at every level on one core; elsewhere each compiler at one level, in turns.
+    const std::vector<CrossCompiler> compilers = make_target(target, "")->compilers;
+    for (const CrossCompiler& compiler : compilers) {
+      for (const std::string& level : target == "cortex-m4" ? levels : std::vector<std::string>{levels[turn++ % 3]}) {
+        INFO(target << " " << compiler.name << " " << level);
+        CHECK(outputs_on(target, {"--compiler", compiler.name, "--cflags=" + level}, folder / "model.onnx", input) == expected);
+      }
+    }
+    CHECK(outputs_on(target, {"--optimize", "size"}, folder / "model.onnx", input) == expected);
+  }
 }
 
 TEST_CASE("a profile counts the instructions of each layer, the same in every run") {
