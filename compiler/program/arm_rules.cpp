@@ -76,6 +76,19 @@ std::optional<std::string> refuse_dsp_depthwise(const KernelContext& c) {
   return refuse_layer(c);
 }
 
+std::optional<std::string> refuse_dsp_depthwise_3x3(const KernelContext& c) {
+  const auto& d = std::get<QDepthwise2d>(c.call.descriptor);
+  if (d.kernel_h != 3 || d.kernel_w != 3) return fmt::format("its window is {} x {}, not 3 x 3", d.kernel_h, d.kernel_w);
+  if (d.dilation_h != 1 || d.dilation_w != 1) return "its window is dilated";
+  if (d.stride_h > 2) return fmt::format("its windows are {} rows apart", d.stride_h);
+  return refuse_dsp_depthwise(c);
+}
+
+int64_t dsp_depthwise_3x3_bytes(const KernelContext& c) {
+  const auto& d = std::get<QDepthwise2d>(c.call.descriptor);
+  return 32 * ((int64_t{d.out_w} - 1) * d.stride_w + 3);
+}
+
 int64_t dsp_column_bytes(const KernelContext& c) {
   Layer layer = layer_of(c);
   return int64_t{layer.rows} * round_up(layer.run, 4) * 2 * kTilePixels;

@@ -30,6 +30,8 @@ int64_t dsp_column_bytes(const KernelContext& context);
 int64_t dsp_row_bytes(const KernelContext& context);
 void pack_dsp_tile(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 void pack_dsp_row(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+std::optional<std::string> refuse_dsp_depthwise_3x3(const KernelContext& context);
+int64_t dsp_depthwise_3x3_bytes(const KernelContext& context);
 Tuning tune_dsp_depthwise(const KernelContext& context);
 void pack_dsp_depthwise(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 

@@ -30,6 +30,18 @@ KILN_INLINE uint32_t odd_bytes(uint32_t word) {
   return pair;
 }
 
+// The low halves of a and b, or the high halves, as one word (a, b).
+KILN_INLINE uint32_t pack_low(uint32_t a, uint32_t b) {
+  uint32_t pair;
+  __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(a), "r"(b));
+  return pair;
+}
+KILN_INLINE uint32_t pack_high(uint32_t a, uint32_t b) {
+  uint32_t pair;
+  __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(pair) : "r"(b), "r"(a));
+  return pair;
+}
+
 // sum + low half * low half, and sum + high half * high half. Volatile keeps them in the order of the source: compilers would rather finish
 // one sum after the other and run out of registers.
 KILN_INLINE int32_t add_low_product(uint32_t a, uint32_t b, int32_t sum) {
@@ -52,13 +64,13 @@ KILN_INLINE int32_t requantize_sum(const D& d, int32_t sum, float m) {
   __asm__("vcvtr.s32.f32 %0, %0" : "+t"(product));
   int32_t value = bit_cast<int32_t>(product);
   const int32_t zero_point = d.y_zero_point;
+  if (d.low == zero_point && d.high - d.low == 255) {
+    __asm__("usat %0, #8, %0" : "+r"(value));
+    return value + zero_point;
+  }
   if (zero_point != 0) __asm__("qadd %0, %0, %1" : "+r"(value) : "r"(zero_point));
   if (d.low == -128 && d.high == 127) {
     __asm__("ssat %0, #8, %0" : "+r"(value));
-    return value;
-  }
-  if (d.low == 0 && d.high == 255) {
-    __asm__("usat %0, #8, %0" : "+r"(value));
     return value;
   }
   return min(max(value, d.low), d.high);
