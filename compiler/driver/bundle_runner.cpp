@@ -300,6 +300,7 @@ Result<RunResult> BuiltBundle::run(const std::vector<std::vector<Tensor>>& input
   const fs::path& root = folder_.path();
   if (Status s = write_file(root / "job", job_bytes(program_, inputs, options)); !s) return s.diagnostic();
   std::vector<std::string> command = emulator_;
+  if (!emulator_.empty()) command.insert(command.begin() + 1, options.emulator_arguments.begin(), options.emulator_arguments.end());
   command.push_back((root / kBinary).string());
   if (emulator_.empty()) append_words(command, {"job", "result"});
   Result<ProcessResult> ran = run_process(command, root);

@@ -25,6 +25,7 @@ struct RunOptions {
   uint32_t traced_sets = 0;      ///< for the first so many sets, the result of every step is returned
   bool poison = false;           ///< between steps, arena bytes that no live buffer uses are overwritten
   uint32_t timed_runs = 0;       ///< further runs that are timed: with the first set, on a board with each
+  std::vector<std::string> emulator_arguments = {};  ///< further ones for a board's emulator
   uint32_t arena_shortfall = 0;  ///< bytes that the arena is made too small by, for tests
 };
 

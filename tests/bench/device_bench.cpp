@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// device_bench: instructions, arena and stack of real models on microcontrollers in QEMU, beside TensorFlow Lite Micro's. Counts are exact, so the
+// device_bench: instructions, modelled cycles, arena and stack of real models on microcontrollers in QEMU, beside TensorFlow Lite Micro's. Counts are exact, so the
 // results of one run serve as bounds for the next: more than 2 % above the committed ones is an error.
 #include <fmt/format.h>
 
@@ -14,6 +14,7 @@
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/table.h"
 #include "compiler/emit/bundle_writer.h"
+#include "tests/bench/cycle_model.h"
 
 using namespace kiln;
 namespace fs = std::filesystem;
@@ -47,6 +48,7 @@ struct Measurement {
   int64_t instructions = 0, arena = 0, stack = 0;
   int64_t spread = 0;  ///< between the inputs with the most and the fewest instructions
   int64_t macs = 0;
+  std::optional<int64_t> cycles;  ///< as modelled, where the core's timing is published
 };
 
 std::vector<std::vector<std::string>> read_csv(const fs::path& path) {
@@ -87,14 +89,43 @@ std::vector<std::vector<Tensor>> make_inputs(const Program& program, int count) 
   return sets;
 }
 
+/// Everything that a run of the image with `runs` further inferences executes.
+Result<bench::CycleCount> count_cycles(const BuiltBundle& image, const std::string& target, const std::vector<std::vector<Tensor>>& inputs, uint32_t runs) {
+  Result<TemporaryFolder> folder = TemporaryFolder::create();
+  if (!folder) return folder.diagnostic();
+  fs::path counts = folder->path() / "counts";
+  RunOptions options{.timed_runs = runs};
+  options.emulator_arguments = {"-plugin", fmt::format("{},out={}", KILN_COUNT_PLUGIN, counts.string())};
+  if (Result<RunResult> run = image.run({inputs.front()}, options); !run) return run.diagnostic();
+  Result<std::string> text = read_file(counts);
+  if (!text) return text.diagnostic();
+  return bench::model_cycles(target, *text);
+}
+
+/// Of one inference: what one more adds. It includes reading its inputs, about 100 cycles.
+Result<int64_t> cycles_of_run(const BuiltBundle& image, const std::string& target, const std::vector<std::vector<Tensor>>& inputs) {
+  Result<bench::CycleCount> once = count_cycles(image, target, inputs, 1);
+  if (!once) return once.diagnostic();
+  Result<bench::CycleCount> twice = count_cycles(image, target, inputs, 2);
+  if (!twice) return twice.diagnostic();
+  return twice->cycles - once->cycles;
+}
+
 Result<Measurement> measure_build(const Compiled& c, const BuildOptions& build, int input_sets) {
   Result<BuiltBundle> image = BuiltBundle::build(c.program, c.target, emit_bundle(c.program, c.target, c.info, {}), build);
   if (!image) return image.diagnostic();
-  Result<RunResult> run = image->run(make_inputs(c.program, input_sets), {.timed_runs = kRuns});
+  std::vector<std::vector<Tensor>> inputs = make_inputs(c.program, input_sets);
+  Result<RunResult> run = image->run(inputs, {.timed_runs = kRuns});
   if (!run) return run.diagnostic();
   auto [least, most] = std::minmax_element(run->instructions.begin(), run->instructions.end());
-  return Measurement{fmt::format("{} {}", build.compiler, fmt::join(build.flags, " ")), run->instructions.front(), c.program.memory.arena_bytes, run->stack_bytes,
-                     *most - *least, c.program.macs()};
+  Measurement m{fmt::format("{} {}", build.compiler, fmt::join(build.flags, " ")), run->instructions.front(), c.program.memory.arena_bytes, run->stack_bytes,
+                *most - *least, c.program.macs(), std::nullopt};
+  if (bench::has_cycle_model(c.target.name)) {
+    Result<int64_t> cycles = cycles_of_run(*image, c.target.name, inputs);
+    if (!cycles) return cycles.diagnostic();
+    m.cycles = *cycles;
+  }
+  return m;
 }
 
 /// Of all builds the one with the fewest instructions.
@@ -128,9 +159,9 @@ bool run(const Options& options) {
   const auto baseline = baseline_results(options.baseline);
   std::map<Key, Measurement> results;
   std::vector<std::string> regressions;
-  std::vector<std::string> head{"model", "target", "goal", "build", "instructions", "per MAC", "TFLM", "ratio", "arena", "stack"};
+  std::vector<std::string> head{"model", "target", "goal", "build", "instructions", "per MAC", "TFLM", "ratio", "cycles", "per MAC", "arena", "stack"};
   if (options.inputs > 1) head.emplace_back("spread");
-  Table table(head, {4, 5, 6, 7, 8, 9, 10});
+  Table table(head, {4, 5, 6, 7, 8, 9, 10, 11, 12});
   for (const std::string& target : options.targets) {
     for (const std::string& model : options.names) {
       for (const char* goal : {"speed", "size"}) {
@@ -146,7 +177,9 @@ bool run(const Options& options) {
         const auto count = static_cast<double>(m->instructions);
         std::vector<std::string> row{model, target, goal, m->build, with_commas(m->instructions), fmt::format("{:.2f}", count / static_cast<double>(m->macs)),
                                      theirs == baseline.end() ? "" : with_commas(theirs->second),
-                                     theirs == baseline.end() ? "" : fmt::format("{:.3f}", count / static_cast<double>(theirs->second)), with_commas(m->arena), with_commas(m->stack)};
+                                     theirs == baseline.end() ? "" : fmt::format("{:.3f}", count / static_cast<double>(theirs->second)),
+                                     m->cycles ? with_commas(*m->cycles) : "", m->cycles ? fmt::format("{:.2f}", static_cast<double>(*m->cycles) / static_cast<double>(m->macs)) : "",
+                                     with_commas(m->arena), with_commas(m->stack)};
         if (options.inputs > 1) row.push_back(with_commas(m->spread));
         table.add(row);
         if (bound != committed.end() && count > kTolerance * static_cast<double>(bound->second))
