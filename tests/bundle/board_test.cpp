@@ -6,8 +6,11 @@
 #include <filesystem>
 #include <regex>
 
+#include "compiler/driver/bundle_runner.h"
+#include "compiler/driver/pipeline.h"
 #include "compiler/driver/process.h"
 #include "compiler/frontend/tensor_file.h"
+#include "compiler/ir/random_tensor.h"
 #include "compiler/support/files.h"
 #include "targets/targets.h"
 
@@ -91,6 +94,35 @@ TEST_CASE("a profile counts the instructions of each layer, the same in every ru
   ProcessResult here = kiln_command({"run", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "--input", input.string(), "--profile"});
   CHECK(here.exit_code == 1);
   CHECK(here.output.find("--target cortex-m4") != std::string::npos);
+}
+
+TEST_CASE("the time of integer layers does not depend on the data") {
+  const char* chosen = getenv("KILN_MODELS");
+  fs::path model = fs::path(chosen ? chosen : KILN_SOURCE_DIR "/../shared/models") / "mlperf_tiny_kws_int8io" / "model.onnx";
+  if (!fs::exists(model)) {
+    WARN("skipped: there is no mlperf_tiny_kws_int8io in KILN_MODELS");
+    return;
+  }
+  // The clock of a Cortex-M ticks every 31 to 40 instructions.
+  for (const auto& [target, resolution] : {std::pair("cortex-m4", 41), std::pair("cortex-m55", 41)}) {
+    CommonOptions options;
+    options.model = model;
+    options.target = target;
+    Diagnostics diagnostics;
+    std::optional<Compiled> c = compile_model(options, diagnostics);
+    REQUIRE(c);
+    std::vector<std::vector<Tensor>> sets;
+    for (uint64_t set = 0; set < 64; ++set) sets.push_back({random_tensor(c->graph.type(c->graph.inputs[0]), set)});
+    Result<BuiltBundle> image = BuiltBundle::build(c->program, c->target, emit_bundle(c->program, c->target, c->info, {}), {});
+    REQUIRE(image.ok());
+    Result<RunResult> run = image->run(sets, {.timed_runs = 1});
+    REQUIRE(run.ok());
+    REQUIRE(run->instructions.size() == 64);
+    auto [least, most] = std::minmax_element(run->instructions.begin(), run->instructions.end());
+    INFO(target << ": " << *least << " to " << *most);
+    CHECK(*least > 1000000);
+    CHECK(*most - *least <= resolution);
+  }
 }
 
 TEST_CASE("cores and ISA strings that do not exist are refused") {

@@ -120,31 +120,35 @@ KILN_INLINE void qdense(const D& d, const X* x, const int8_t* w, const int32_t* 
 // ---- one row: 4 output channels at a time
 // columns[group][even, odd]; weights[4 channels][group][channel]: a word each, the bytes in the order of the inputs.
 
+#define KILN_CHANNEL_PAIR(a, b)               \
+  "ldrd %[w0], %[w1], [%[w]], #8\n\t"         \
+  "sxtb16 %[t], %[w0]\n\t"                    \
+  "smlad %[" a "], %[x0], %[t], %[" a "]\n\t" \
+  "sxtb16 %[w0], %[w0], ror #8\n\t"           \
+  "smlad %[" a "], %[x1], %[w0], %[" a "]\n\t" \
+  "sxtb16 %[t], %[w1]\n\t"                    \
+  "smlad %[" b "], %[x0], %[t], %[" b "]\n\t" \
+  "sxtb16 %[w1], %[w1], ror #8\n\t"           \
+  "smlad %[" b "], %[x1], %[w1], %[" b "]\n\t"
+#define KILN_CHANNELS "ldrd %[x0], %[x1], [%[x]], #8\n\t" KILN_CHANNEL_PAIR("a", "b") KILN_CHANNEL_PAIR("c", "d")
+#define KILN_CHANNEL_LOOP(groups)                                                                                                                   \
+  __asm__ volatile(                                                                                                                                 \
+      ".balign 4\n"                                                                                                                                 \
+      "1:\n\t" groups "cmp %[x], %[end]\n\t"                                                                                                        \
+      "bne 1b"                                                                                                                                      \
+      : [x] "+&r"(column), [w] "+&r"(w), [a] "+&r"(sum[0]), [b] "+&r"(sum[1]), [c] "+&r"(sum[2]), [d] "+&r"(sum[3]), [w0] "=&r"(w0), [w1] "=&r"(w1), \
+        [x0] "=&r"(x0), [x1] "=&r"(x1), [t] "=&r"(t)                                                                                                \
+      : [end] "r"(end)                                                                                                                              \
+      : "cc", "memory")
 KILN_INLINE const int8_t* add_channels(const uint32_t* column, const uint32_t* end, const int8_t* w, int32_t (&sum)[4]) {
   uint32_t w0, w1, x0, x1, t;
-#define KILN_CHANNEL_PAIR(a, b)           \
-  "ldrd %[w0], %[w1], [%[w]], #8\n\t"     \
-  "sxtb16 %[t], %[w0]\n\t"                \
-  "smlad %[" a "], %[x0], %[t], %[" a "]\n\t" \
-  "sxtb16 %[w0], %[w0], ror #8\n\t"       \
-  "smlad %[" a "], %[x1], %[w0], %[" a "]\n\t" \
-  "sxtb16 %[t], %[w1]\n\t"                \
-  "smlad %[" b "], %[x0], %[t], %[" b "]\n\t" \
-  "sxtb16 %[w1], %[w1], ror #8\n\t"       \
-  "smlad %[" b "], %[x1], %[w1], %[" b "]\n\t"
-  __asm__ volatile(
-      ".balign 4\n"
-      "1:\n\t"
-      "ldrd %[x0], %[x1], [%[x]], #8\n\t" KILN_CHANNEL_PAIR("a", "b") KILN_CHANNEL_PAIR("c", "d")
-      "cmp %[x], %[end]\n\t"
-      "bne 1b"
-      : [x] "+&r"(column), [w] "+&r"(w), [a] "+&r"(sum[0]), [b] "+&r"(sum[1]), [c] "+&r"(sum[2]), [d] "+&r"(sum[3]), [w0] "=&r"(w0), [w1] "=&r"(w1),
-        [x0] "=&r"(x0), [x1] "=&r"(x1), [t] "=&r"(t)
-      : [end] "r"(end)
-      : "cc", "memory");
-#undef KILN_CHANNEL_PAIR
+  if ((end - column) % 4 == 0) KILN_CHANNEL_LOOP(KILN_CHANNELS KILN_CHANNELS);
+  else KILN_CHANNEL_LOOP(KILN_CHANNELS);
   return w;
 }
+#undef KILN_CHANNEL_LOOP
+#undef KILN_CHANNELS
+#undef KILN_CHANNEL_PAIR
 
 // For fewer than 4 rows. scratch: 2 bytes for each input, inputs rounded up to 4.
 template <class D, class X, class Y>
