@@ -35,6 +35,21 @@ int64_t dsp_depthwise_3x3_bytes(const KernelContext& context);
 Tuning tune_dsp_depthwise(const KernelContext& context);
 void pack_dsp_depthwise(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 
+// mve_rules.cpp
+std::optional<std::string> refuse_mve_product(const KernelContext& context);
+std::optional<std::string> refuse_mve_depthwise(const KernelContext& context);
+std::optional<std::string> refuse_mve_binary(const KernelContext& context);
+std::optional<std::string> refuse_mve_average_pool2d(const KernelContext& context);
+/// The windows or rows that are copied at a time.
+int64_t mve_column_bytes(const KernelContext& context);
+int64_t mve_strip_bytes(const KernelContext& context);
+std::optional<std::string> refuse_mve_patches(const KernelContext& context);
+int64_t mve_patch_bytes(const KernelContext& context);
+void pack_mve_patches(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+void pack_mve_depthwise(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+Tuning tune_mve_product(const KernelContext& context);
+void pack_mve_product(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+
 // qbinary_rules.cpp
 std::optional<std::string> refuse_qbinary_integers(const KernelContext& context);
 Tuning tune_qbinary_integers(const KernelContext& context);

@@ -17,6 +17,7 @@ enum Capability : uint32_t {
   kX86 = 1u << 1,      ///< x86-64: integer vectors of Target::integer_vector_bytes with SSE2, AVX2 or AVX-512BW
   kX86Vnni = 1u << 2,  ///< AVX-512 VNNI with VL: dot products of bytes
   kArmDsp = 1u << 8,   ///< the DSP instructions of Armv7E-M and Armv8-M: SMLAD, SXTB16
+  kArmMve = 1u << 9,   ///< MVE with floats: vectors of 16 bytes (Cortex-M55, M85)
 };
 
 /// What emitted code is made for.

@@ -77,6 +77,7 @@ Result<Target> make_cortex_m(const std::string& name, const std::string& cpu) {
   if (core->extensions & llvm::ARM::AEK_DSP) target.capabilities |= kArmDsp;
   if (core->fpu) target.features.emplace_back("fp");
   feature(llvm::ARM::AEK_SIMD, "mve");
+  if (core->extensions & llvm::ARM::AEK_SIMD && core->fpu) target.capabilities |= kArmMve;
   target.arena_align = core->extensions & llvm::ARM::AEK_SIMD ? 16 : 8;
   target.compile_flags = {"-O2"};
   target.code_in_flash = true;

@@ -104,7 +104,8 @@ TEST_CASE("generated integer layers on boards equal the reference to the bit") {
   };
   for (const auto& [target, cpu, compiler, goal] :
        {Build{"cortex-m4", "", "", Goal::speed}, Build{"cortex-m4", "", "gcc", Goal::size}, Build{"cortex-m4", "", "clang", Goal::speed}, Build{"cortex-m4", "", "clang", Goal::size},
-        Build{"cortex-m33", "", "", Goal::speed}, Build{"cortex-m4", "cortex-m4+nofp", "", Goal::speed}, Build{"rv32imc", "", "", Goal::speed}}) {
+        Build{"cortex-m33", "", "", Goal::speed}, Build{"cortex-m4", "cortex-m4+nofp", "", Goal::speed},
+        Build{"cortex-m55", "", "", Goal::speed}, Build{"cortex-m55", "", "clang", Goal::speed}, Build{"cortex-m55", "", "", Goal::size}, Build{"rv32imc", "", "", Goal::speed}}) {
     INFO(target << " " << cpu << " " << compiler << (goal == Goal::size ? " for size" : ""));
     LayerGenerator generator(static_cast<uint32_t>(std::hash<std::string>{}(std::string(target) + cpu)));
     ImportedModel model;

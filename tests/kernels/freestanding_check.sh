@@ -16,6 +16,8 @@ compilers=(
   "g++||x86"
   "clang++-19||x86"
   "arm-none-eabi-g++|-mcpu=cortex-m4 -mfloat-abi=hard|arm"
+  "arm-none-eabi-g++|-mcpu=cortex-m55 -mthumb -mfloat-abi=hard|mve"
+  "clang++-19|--target=arm-none-eabi -mcpu=cortex-m55 -mthumb -mfloat-abi=hard|mve"
   "arm-none-eabi-g++|-mcpu=cortex-m0|-"
   "arm-none-eabi-g++|-mcpu=cortex-m3|-"
   "riscv64-unknown-elf-g++|-march=rv32imc -mabi=ilp32|rv"
