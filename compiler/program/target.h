@@ -18,6 +18,8 @@ enum Capability : uint32_t {
   kX86Vnni = 1u << 2,  ///< AVX-512 VNNI with VL: dot products of bytes
   kArmDsp = 1u << 8,   ///< the DSP instructions of Armv7E-M and Armv8-M: SMLAD, SXTB16
   kArmMve = 1u << 9,   ///< MVE with floats: vectors of 16 bytes (Cortex-M55, M85)
+  kRiscvVector = 1u << 16,        ///< RISC-V vectors of integers up to 32 bits (zve32x); Target::integer_vector_bytes is the length to plan for
+  kRiscvVectorFloats = 1u << 17,  ///< and of 32-bit floats (zve32f)
 };
 
 /// What emitted code is made for.
@@ -50,7 +52,7 @@ struct Target {
   std::vector<std::string> features;  ///< for the manifest: LLVM's feature names that decide kernels, such as "avx2"
   uint32_t capabilities = kNoCapability;
   int32_t vector_bytes = 0;           ///< width of a SIMD register, 0 without kSimdF32
-  int32_t integer_vector_bytes = 0;   ///< the same for integers, 0 without kX86
+  int32_t integer_vector_bytes = 0;   ///< the same for integers, 0 without kX86 and kRiscvVector
   int32_t vector_registers = 16;
   int32_t arena_align = 16;           ///< alignment of the arena and of every buffer in it
   std::vector<std::string> compile_flags;  ///< what the bundle's own CMakeLists.txt and `run` add, such as "-O3" or "-mavx2"

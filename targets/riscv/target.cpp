@@ -4,6 +4,8 @@
 #include <llvm/Support/Error.h>
 #include <llvm/TargetParser/RISCVISAInfo.h>
 
+#include <algorithm>
+
 #include "targets/boards.h"
 #include "targets/riscv/riscv.h"
 
@@ -12,10 +14,14 @@ namespace {
 
 constexpr MemoryMap kMap{0x80000000, 16u << 20, 0x81000000, 16u << 20};
 
-/// -cpu of QEMU. Extensions that a core lacks stay on where code cannot notice; vectors have 128 bits.
+/// Kernels serve vectors of any length; theirs is chosen for the usual one if the ISA string does not promise more.
+int32_t planned_vector_bytes(const llvm::RISCVISAInfo& isa) { return std::max(16, static_cast<int32_t>(isa.getMinVLen()) / 8); }
+
+/// -cpu of QEMU. Extensions that a core lacks stay on where code cannot notice; vectors have 128 bits
+/// unless the ISA string promises more.
 std::string emulated_cpu(const llvm::RISCVISAInfo& isa) {
   std::string cpu = isa.getXLen() == 64 ? "rv64" : "rv32";
-  return isa.hasExtension("zve32x") ? cpu + ",v=true,vext_spec=v1.0,vlen=128" : cpu;
+  return isa.hasExtension("zve32x") ? fmt::format("{},v=true,vext_spec=v1.0,vlen={}", cpu, 8 * planned_vector_bytes(isa)) : cpu;
 }
 
 }  // namespace
@@ -35,6 +41,10 @@ Result<Target> make_riscv(const std::string& name, const std::string& march) {
   target.arena_align = 16;
   target.compile_flags = {"-O2"};
   target.code_in_flash = true;
+  if (vectors) {
+    target.capabilities = kRiscvVector | (isa.hasExtension("zve32f") ? kRiscvVectorFloats : kNoCapability);
+    target.integer_vector_bytes = planned_vector_bytes(isa);
+  }
   std::string abi = std::string(is_64 ? "lp64" : "ilp32") + (isa.hasExtension("d") ? "d" : isa.hasExtension("f") ? "f" : "");
   const std::string gcc = "riscv64-unknown-elf-g++", package = "gcc-riscv64-unknown-elf";
   std::vector<std::string> flags{"-march=" + wish + (isa.hasExtension("zicsr") ? "" : "_zicsr"), "-mabi=" + abi, "-mcmodel=medany"};

@@ -22,6 +22,9 @@ compilers=(
   "arm-none-eabi-g++|-mcpu=cortex-m3|-"
   "riscv64-unknown-elf-g++|-march=rv32imc -mabi=ilp32|rv"
   "riscv64-unknown-elf-g++|-march=rv64gc -mabi=lp64d|rv"
+  "clang++-19|--target=riscv32-unknown-elf -march=rv32gcv|rvv"
+  "clang++-19|--target=riscv32-unknown-elf -march=rv32imc_zve32x|rvv"
+  "clang++-19|--target=riscv64-unknown-elf -march=rv64gcv|rvv"
 )
 
 failures=0
