@@ -64,6 +64,23 @@ int64_t rvv_depthwise2d_bytes(const KernelContext& context);
 void pack_rvv_tile(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 void pack_rvv_depthwise(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 
+// scalar_rules.cpp
+std::optional<std::string> refuse_scalar_layer(const KernelContext& context);
+std::optional<std::string> refuse_scalar_dense(const KernelContext& context);
+std::optional<std::string> refuse_scalar_row(const KernelContext& context);
+std::optional<std::string> refuse_scalar_depthwise(const KernelContext& context);
+int64_t scalar_column_bytes(const KernelContext& context);
+int64_t scalar_row_bytes(const KernelContext& context);
+int64_t scalar_plane_bytes(const KernelContext& context);
+Tuning tune_scalar_groups(const KernelContext& context);
+Tuning tune_scalar_row(const KernelContext& context);
+Tuning tune_scalar_depthwise(const KernelContext& context);
+/// Weights as groups of nn/scalar/pairs.h, as nn/scalar/qdense.h reads them, or by channel; offsets and factors of nn/scalar/line.h (operands 1 to 3).
+void pack_scalar_groups(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+void pack_scalar_row(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+void pack_scalar_words(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+void pack_scalar_depthwise(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+
 // x86_rules.cpp; *_pairs for pmaddwd, *_quads for vpdpbusd
 std::optional<std::string> refuse_x86_conv2d_pairs(const KernelContext& context);
 std::optional<std::string> refuse_x86_conv2d_quads(const KernelContext& context);

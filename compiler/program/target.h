@@ -20,6 +20,9 @@ enum Capability : uint32_t {
   kArmMve = 1u << 9,   ///< MVE with floats: vectors of 16 bytes (Cortex-M55, M85)
   kRiscvVector = 1u << 16,        ///< RISC-V vectors of integers up to 32 bits (zve32x); Target::integer_vector_bytes is the length to plan for
   kRiscvVectorFloats = 1u << 17,  ///< and of 32-bit floats (zve32f)
+  kScalar = 1u << 24,        ///< integer kernels for cores without SIMD are worth while
+  kScalarThumb2 = 1u << 25,  ///< with kScalar: Armv7-M; neither of these two: Armv6-M
+  kScalarRiscv = 1u << 26,   ///< with kScalar: RISC-V with 32 registers
 };
 
 /// What emitted code is made for.

@@ -57,18 +57,43 @@ KILN_INLINE U shift_half_even(U value, int32_t shift) {
   return static_cast<U>((value + (U(1) << (shift - 1)) - 1 + ((value >> shift) & 1)) >> shift);
 }
 
+// min(max(x, low), high) in the same number of instructions for every x: compilers would rather branch. Differences fit int32_t.
+KILN_INLINE int32_t clamp_steadily(int32_t x, int32_t low, int32_t high) {
+  int32_t above = x - low;
+  above &= ~(above >> 31);
+  int32_t below = above - (high - low);
+  below &= below >> 31;
+  return below + high;
+}
+
+// Zero bits before the first set bit of x; anything from 0 to 31 for 0.
+KILN_INLINE int32_t leading_zeros(uint32_t x) {
+#if defined(__arm__) && !defined(__ARM_FEATURE_CLZ) || defined(__riscv) && !defined(__riscv_zbb)
+  uint32_t zeros = 0;
+#pragma GCC unroll 5
+  for (uint32_t bits = 16; bits > 0; bits /= 2) {
+    const uint32_t shift = (((x >> (32 - bits)) - 1) >> 31) * bits;  // `bits` if the first `bits` bits are 0
+    x <<= shift;
+    zeros += shift;
+  }
+  return static_cast<int32_t>(zeros);
+#else
+  return __builtin_clz(x | 1u);
+#endif
+}
+
 // |acc| as a fraction of 32 bits whose first bit is set, times 2^exponent; the bits that are lost leave a trace in the last
-// one, so that the fraction rounds to fewer bits as |acc| does. acc is not 0.
+// one, so that the fraction rounds to fewer bits as |acc| does. The bits of 0 are 0.
 struct Fraction {
   uint32_t bits;
   int32_t exponent;
 };
 KILN_INLINE Fraction fraction_of(uint32_t magnitude) {
-  const int32_t zeros = __builtin_clz(magnitude);
+  const int32_t zeros = leading_zeros(magnitude);
   return {magnitude << zeros, -zeros};
 }
 KILN_INLINE Fraction fraction_of(uint64_t magnitude) {
-  const int32_t zeros = __builtin_clzll(magnitude);
+  const int32_t zeros = __builtin_clzll(magnitude | 1u);
   const uint64_t shifted = magnitude << zeros;
   const uint32_t rest = static_cast<uint32_t>(shifted) != 0 ? 1u : 0u;
   return {static_cast<uint32_t>(shifted >> 32) | rest, 32 - zeros};
@@ -84,27 +109,24 @@ KILN_INLINE int32_t requantize_float(Acc acc, float m, int32_t zero_point, int32
   return round_within(static_cast<float>(acc) * m, zero_point, low, high);
 }
 
-// The same by integer operations: float(acc) and the product each keep 24 significant bits, rounded half to even.
+// The same by integer operations: float(acc) and the product each keep 24 significant bits, rounded half to even. No branches, so that
+// the time does not depend on the numbers (32-bit sums).
 template <class Acc>
 KILN_INLINE int32_t requantize_integer(Acc acc, float m, int32_t zero_point, int32_t low, int32_t high) {
   const uint32_t m_bits = bit_cast<uint32_t>(m);
-  const int32_t m_exponent = static_cast<int32_t>(m_bits >> 23);
-  int32_t result = 0;
-  if (acc != 0 && m_exponent != 0) {  // a subnormal m times 2^63 is still below a half
-    const detail::Fraction x = detail::fraction_of(detail::magnitude_of(acc));
-    const uint32_t rest = x.bits & 0xffu;
-    uint32_t significand = x.bits >> 8;
-    significand += rest + (significand & 1u) > 0x80u ? 1u : 0u;
-    // Both factors lie in [2^23, 2^24], so the product has 47 or 48 bits.
-    const uint64_t product = static_cast<uint64_t>(significand) * ((m_bits & 0x7fffffu) | 0x800000u);
-    const bool longer = (product >> 47) != 0;
-    const uint32_t q = static_cast<uint32_t>(longer ? detail::shift_half_even(product, 24) : detail::shift_half_even(product, 23));
-    const int32_t right = 150 - m_exponent - x.exponent - 8 - (longer ? 24 : 23);  // the result is q / 2^right
-    if (right < 1) result = 0x800000;  // beyond every bound
-    else if (right < 25) result = static_cast<int32_t>(detail::shift_half_even(q, right));
-    if (acc < 0) result = -result;
-  }
-  return min(max(result + zero_point, low), high);
+  const detail::Fraction x = detail::fraction_of(detail::magnitude_of(acc));
+  uint32_t significand = x.bits >> 8;
+  significand += ((x.bits & 0xffu) + (significand & 1u) + 0x7fu) >> 8;
+  // Both factors lie in [2^23, 2^24], so the product has 47 or 48 bits; it gets 48.
+  uint64_t product = static_cast<uint64_t>(significand) * ((m_bits & 0x7fffffu) | 0x800000u);
+  const uint32_t longer = static_cast<uint32_t>(product >> 47);
+  product += product & (static_cast<uint64_t>(longer) - 1);
+  const uint32_t q = static_cast<uint32_t>(detail::shift_half_even(product, 24));
+  // The result is q / 2^right. From 26 on it is 0, also for a subnormal m; below 1 it is beyond every bound, as it is for 1.
+  const int32_t right = 150 - static_cast<int32_t>(m_bits >> 23) - x.exponent - 31 - static_cast<int32_t>(longer);
+  const int32_t rounded_off = static_cast<int32_t>(detail::shift_half_even(q, detail::clamp_steadily(right, 1, 26)));
+  const int32_t sign = acc < 0 ? -1 : 0;
+  return detail::clamp_steadily((rounded_off ^ sign) - sign + zero_point, low, high);
 }
 
 // clamp(round_half_even(float(acc) * m) + zero_point, low, high); m is positive or zero.

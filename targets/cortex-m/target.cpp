@@ -39,6 +39,7 @@ struct Core {
   std::string name;
   uint64_t extensions = 0;  ///< llvm::ARM::ArchExtKind bits
   bool fpu = false;
+  bool thumb2 = true;
 };
 
 /// "cortex-m4+nofp" as a core, if it is one of profile M.
@@ -47,7 +48,8 @@ Result<Core> parse_core(const std::string& cpu) {
   llvm::ARM::ArchKind arch = llvm::ARM::parseCPUArch(name);
   if (arch == llvm::ARM::ArchKind::INVALID || llvm::ARM::parseArchProfile(llvm::ARM::getArchName(arch)) != llvm::ARM::ProfileKind::M)
     return error(DiagId::unknown_target, fmt::format("there is no Cortex-M core '{}'.", name), "use --cpu cortex-m4, cortex-m4+nofp, cortex-m33 or the like.");
-  Core core{name, llvm::ARM::getDefaultExtensions(name, arch), llvm::ARM::getDefaultFPU(name, arch) != llvm::ARM::FK_NONE};
+  Core core{name, llvm::ARM::getDefaultExtensions(name, arch), llvm::ARM::getDefaultFPU(name, arch) != llvm::ARM::FK_NONE,
+            arch != llvm::ARM::ArchKind::ARMV6M && arch != llvm::ARM::ArchKind::ARMV8MBaseline};
   std::istringstream modifiers(cpu.substr(std::min(cpu.size(), name.size() + 1)));
   for (std::string modifier; std::getline(modifiers, modifier, '+');) {
     bool without = modifier.starts_with("no");
@@ -75,6 +77,7 @@ Result<Target> make_cortex_m(const std::string& name, const std::string& cpu) {
   };
   feature(llvm::ARM::AEK_DSP, "dsp");
   if (core->extensions & llvm::ARM::AEK_DSP) target.capabilities |= kArmDsp;
+  else target.capabilities |= core->thumb2 ? kScalar | kScalarThumb2 : kScalar;
   if (core->fpu) target.features.emplace_back("fp");
   feature(llvm::ARM::AEK_SIMD, "mve");
   if (core->extensions & llvm::ARM::AEK_SIMD && core->fpu) target.capabilities |= kArmMve;

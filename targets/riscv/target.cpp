@@ -38,11 +38,12 @@ Result<Target> make_riscv(const std::string& name, const std::string& march) {
   target.name = name;
   for (const char* extension : {"m", "a", "f", "d", "c", "zba", "zbb", "zve32x", "v"})
     if (isa.hasExtension(extension)) target.features.emplace_back(extension);
+  if (isa.hasExtension("m") && !isa.hasExtension("e")) target.capabilities |= kScalar | kScalarRiscv;
   target.arena_align = 16;
   target.compile_flags = {"-O2"};
   target.code_in_flash = true;
   if (vectors) {
-    target.capabilities = kRiscvVector | (isa.hasExtension("zve32f") ? kRiscvVectorFloats : kNoCapability);
+    target.capabilities |= kRiscvVector | (isa.hasExtension("zve32f") ? kRiscvVectorFloats : kNoCapability);
     target.integer_vector_bytes = planned_vector_bytes(isa);
   }
   std::string abi = std::string(is_64 ? "lp64" : "ilp32") + (isa.hasExtension("d") ? "d" : isa.hasExtension("f") ? "f" : "");

@@ -111,6 +111,8 @@ TEST_CASE("generated integer layers on boards equal the reference to the bit") {
        {Build{"cortex-m4", "", "", Goal::speed}, Build{"cortex-m4", "", "gcc", Goal::size}, Build{"cortex-m4", "", "clang", Goal::speed}, Build{"cortex-m4", "", "clang", Goal::size},
         Build{"cortex-m33", "", "", Goal::speed}, Build{"cortex-m4", "cortex-m4+nofp", "", Goal::speed},
         Build{"cortex-m55", "", "", Goal::speed}, Build{"cortex-m55", "", "clang", Goal::speed}, Build{"cortex-m55", "", "", Goal::size}, Build{"rv32imc", "", "", Goal::speed},
+        Build{"rv32imc", "", "clang", Goal::size}, Build{"rv64gc", "", "", Goal::speed}, Build{"cortex-m3", "", "", Goal::speed}, Build{"cortex-m3", "", "clang", Goal::size},
+        Build{"cortex-m0", "", "", Goal::speed}, Build{"cortex-m0", "", "clang", Goal::speed},
         Build{"rv32gcv", "", "", Goal::speed}, Build{"rv32gcv", "", "", Goal::size, "512"}, Build{"rv64gcv", "", "", Goal::speed},
         Build{"rv32imc", "rv32imc_zve32x", "", Goal::speed}, Build{"rv32gcv", "rv32gcv_zvl256b", "", Goal::speed, "256"}}) {
     INFO(target << " " << cpu << " " << compiler << (goal == Goal::size ? " for size" : ""));
