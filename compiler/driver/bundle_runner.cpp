@@ -11,6 +11,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "compiler/driver/build_commands.h"
 #include "compiler/driver/harness/harness.h"
 #include "compiler/driver/process.h"
 #include "compiler/support/code_writer.h"
@@ -19,7 +20,6 @@ namespace kiln {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kBundleFolder = "bundle";
 constexpr const char* kBinary = "harness";
 // With a hyphen, so that their objects cannot be named like those of a bundle, whose names are identifiers.
 constexpr const char *kHostSource = "host-harness.cpp", *kDeviceSource = "device-harness.cpp";
@@ -75,15 +75,8 @@ std::string harness_bundle_header(const Program& program) {
   }
   out.line("  {nullptr, 0}};");
   out.linef("const Ports kOutputs = {{kOutputList, {}}};", program.outputs.size());
-  out.linef("inline void run_bundle(void* arena) {{ {}_run(arena); }}", program.name);
+  out.linef("constexpr void (*run_bundle)(void*) = &{}_run;", program.name);
   return std::move(out).text();
-}
-
-/// The first lines of a compiler's output: the first error says more than its consequences.
-std::string first_lines(const std::string& text, size_t count) {
-  size_t end = 0;
-  for (size_t i = 0; i < count && end < text.size(); ++i) end = std::min(text.find('\n', end), text.size() - 1) + 1;
-  return text.substr(0, end);
 }
 
 template <class T>
@@ -189,31 +182,6 @@ Diagnostic run_failure(const ProcessResult& run) {
                "this is a fault of kiln; please report it with the model.");
 }
 
-}  // namespace
-
-namespace {
-
-/// The emitted sources, relative to the folder of the build.
-std::vector<std::string> bundle_sources(const std::vector<OutputFile>& bundle) {
-  std::vector<std::string> sources;
-  for (const OutputFile& file : bundle)
-    if (file.path.find('/') == std::string::npos && fs::path(file.path).extension() == ".cpp")
-      sources.push_back(fmt::format("{}/{}", kBundleFolder, file.path));
-  return sources;
-}
-
-void append_words(std::vector<std::string>& command, const std::vector<std::string>& words) {
-  command.insert(command.end(), words.begin(), words.end());
-}
-
-/// Runs one command of a build. `hint` says what to do when it fails.
-Status run_build_step(const std::vector<std::string>& command, const fs::path& root, const char* hint) {
-  Result<ProcessResult> compiled = run_process(command, root);
-  if (!compiled) return compiled.diagnostic();
-  if (compiled->ok()) return Done{};
-  return error(DiagId::tool_failed, fmt::format("'{}' cannot build the emitted code: {}", command.front(), first_lines(compiled->output, 20)), hint);
-}
-
 /// What builds for this machine.
 Result<std::vector<std::vector<std::string>>> host_commands(const Target& target, const std::vector<OutputFile>& bundle, const BuildOptions& options) {
   Result<std::vector<std::string>> compiler = find_compiler(options.compiler);
@@ -230,15 +198,6 @@ Result<std::vector<std::vector<std::string>>> host_commands(const Target& target
   return std::vector<std::vector<std::string>>{std::move(command)};
 }
 
-Result<CrossCompiler> find_cross_compiler(const Target& target, const std::string& name) {
-  std::vector<std::string> names;
-  for (const CrossCompiler& compiler : target.compilers) {
-    if (name.empty() || compiler.name == name) return compiler;
-    names.push_back(compiler.name);
-  }
-  return error(DiagId::bad_usage, fmt::format("--compiler {}: {} is built with {}.", name, target.name, fmt::join(names, " or ")));
-}
-
 /// What builds an image for a board: all sources to objects, then the image.
 Result<std::vector<std::vector<std::string>>> board_commands(const Target& target, const std::vector<OutputFile>& bundle, const BuildOptions& options) {
   Result<CrossCompiler> chosen = find_cross_compiler(target, options.compiler);
@@ -253,12 +212,9 @@ Result<std::vector<std::vector<std::string>>> board_commands(const Target& targe
   sources.emplace_back(kDeviceSource);
   for (const auto& [name, text] : target.board->files)
     if (fs::path(name).extension() == ".cpp") sources.push_back(name);
-  std::vector<std::string> compile{cross.command}, link{cross.linker};
-  append_words(compile, {"-c", "-std=c++17", "-ffreestanding", "-fno-exceptions", "-fno-rtti", "-ffunction-sections", "-fdata-sections", "-I."});
-  append_words(compile, cross.flags);
-  append_words(compile, target.compile_flags);
-  append_words(compile, target.board->flags);
-  append_words(compile, options.flags);
+  std::vector<std::string> flags = target.board->flags, link{cross.linker};
+  append_words(flags, options.flags);
+  std::vector<std::string> compile = object_command(target, cross, flags);
   if (options.traced) compile.emplace_back("-DKILN_TRACE");
   append_words(compile, sources);
   append_words(link, cross.link_flags);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "compiler/driver/budgets.h"
 #include "compiler/driver/cli.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/quantize_options.h"
@@ -23,27 +24,11 @@ struct Options {
   std::filesystem::path output;
   std::string json;
   int vectors = 1;
-  int64_t ram = 0;
+  Budgets budgets;
+  BuildOptions build;
+  bool report = false;
   std::filesystem::path depfile;
 };
-
-/// The steps whose buffers make the peak, largest first, for the message about a broken budget.
-std::string guilty_layers(const Program& program) {
-  std::string text;
-  std::vector<LayerRow> rows = layer_rows(program);
-  std::sort(rows.begin(), rows.end(),
-            [](const LayerRow& a, const LayerRow& b) { return std::pair(-a.live_bytes, a.index) < std::pair(-b.live_bytes, b.index); });
-  for (size_t i = 0; i < std::min<size_t>(rows.size(), 3); ++i)
-    text += fmt::format("{}layer {} {} ({} bytes alive)", i ? ", " : "", rows[i].index + 1, rows[i].label, rows[i].live_bytes);
-  return text;
-}
-
-Status check_budget(const Options& options, const Program& program) {
-  if (options.ram == 0 || program.memory.arena_bytes <= options.ram) return Done{};
-  return error(DiagId::over_budget, fmt::format("the arena needs {} bytes, --ram allows {}.", program.memory.arena_bytes, options.ram),
-               fmt::format("most is alive in {}.", guilty_layers(program)))
-      .in_file(options.common.model.string());
-}
 
 /// Quantizes in memory and compiles the result; the bundle names the float model as its source.
 std::optional<Compiled> compile_quantized(const Options& options, const Terminal& terminal, Diagnostics& diagnostics) {
@@ -107,22 +92,29 @@ ExitCode run(Options& options, const Terminal& terminal) {
       options.quantize ? compile_quantized(options, terminal, diagnostics) : compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);
   if (!compiled) return code;
-  if (Status s = check_budget(options, compiled->program); !s) return terminal.fail(s.diagnostic());
   BundleOptions bundle;
   bundle.vectors = make_test_vectors(*compiled, options.vectors);
   if (options.output.empty()) options.output = compiled->program.name;
   std::vector<OutputFile> files = emit_bundle(compiled->program, compiled->target, compiled->info, bundle);
+  std::optional<Footprint> measured;
+  if (options.report && can_measure(compiled->target)) {
+    Result<Footprint> result = measure_footprint(*compiled, files, options.build);
+    if (!result) return terminal.fail(result.diagnostic());
+    measured = *std::move(result);
+  }
+  if (code = enforce_budgets(options.budgets, *compiled, files, options.build, measured, terminal); code != ExitCode::ok) return code;
+  const Footprint* footprint = measured ? &*measured : nullptr;
   if (Status s = write_folder(options.output, files); !s) return terminal.fail(s.diagnostic());
   if (Status s = write_depfile(options, *compiled); !s) return terminal.fail(s.diagnostic());
   if (!options.json.empty()) {
-    std::string text = report_json(*compiled);
+    std::string text = report_json(*compiled, footprint);
     if (options.json == "-")
       fmt::print("{}", text);
     else if (Status s = write_file(options.json, text); !s)
       return terminal.fail(s.diagnostic());
   }
   if (options.json != "-" && !terminal.quiet) {
-    fmt::print("{}", summary_text(*compiled));
+    fmt::print("{}", summary_text(*compiled, footprint));
     fmt::print("wrote {} files to {}\n", files.size(), options.output.string());
   }
   return ExitCode::ok;
@@ -132,7 +124,9 @@ VerbAction add(CLI::App& sub) {
   auto options = std::make_shared<Options>();
   add_common_options(sub, options->common);
   sub.add_option("-o,--output", options->output, "Folder of the bundle; default: the bundle's name")->type_name("DIR");
-  sub.add_option("--ram", options->ram, "Fail when the arena is larger")->type_name("BYTES")->check(CLI::PositiveNumber);
+  sub.add_flag("--report", options->report, "Say what the bundle takes of a microcontroller, from object code, as `kiln inspect` does");
+  add_build_options(sub, options->build);
+  add_budget_options(sub, options->budgets);
   sub.add_option("--vectors", options->vectors, "Test vectors of the self-test")->capture_default_str()->check(CLI::Range(0, 100));
   sub.add_flag("--reference-kernels", options->common.reference_kernels, "Use only the plain reference kernels");
   sub.add_option("--json", options->json, "Write the report as JSON; '-' for stdout")->type_name("FILE");
@@ -154,7 +148,8 @@ const Verb compile_verb = {"compile", "Turn a model into a C++ source bundle",
                            "kiln compile kws.onnx -o kws                        # writes kws/kws.h, kws/kws.cpp, ...\n"
                            "kiln compile vww.onnx --target host --cpu native    # fastest on this machine\n"
                            "kiln compile kws.onnx --quantize int8 --calibration samples/\n"
-                           "kiln compile det.onnx --dim batch=1 --ram 65536     # bind a dimension, check a budget",
+                           "kiln compile det.onnx --dim batch=1 --ram 64K       # bind a dimension, check a budget\n"
+                           "kiln compile kws.onnx --target cortex-m4 --flash 64K --stack 512",
                            add};
 
 }  // namespace kiln

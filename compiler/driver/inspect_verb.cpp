@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "compiler/driver/budgets.h"
 #include "compiler/driver/cli.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/report.h"
@@ -15,25 +16,48 @@ namespace {
 
 struct Options {
   CommonOptions common;
+  BuildOptions build;
+  Budgets budgets;
   std::string json;
 };
+
+/// The footprint on a microcontroller; nothing for this machine, and, unless a budget asks for it, without a compiler.
+Result<std::optional<Footprint>> measure(const Options& options, const Compiled& compiled, const std::vector<OutputFile>& bundle,
+                                         const Terminal& terminal) {
+  if (!can_measure(compiled.target)) return std::optional<Footprint>();
+  terminal.show_progress("compiling the emitted code ...");
+  Result<Footprint> footprint = measure_footprint(compiled, bundle, options.build);
+  terminal.show_progress({});
+  if (footprint) return std::optional(*std::move(footprint));
+  const Diagnostic& problem = footprint.diagnostic();
+  if (problem.id != DiagId::tool_missing || options.budgets.need_footprint()) return problem;
+  terminal.report(Diagnostic{DiagId::not_measured, Severity::note, problem.message, problem.hint, {}, {}});
+  return std::optional<Footprint>();
+}
 
 ExitCode run(const Options& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);
   if (!compiled) return code;
-  if (options.json != "-") fmt::print("{}\n{}", summary_text(*compiled), layer_table(*compiled, terminal.color_out));
-  if (options.json.empty()) return ExitCode::ok;
-  std::string text = report_json(*compiled);
-  if (options.json == "-") fmt::print("{}", text);
-  else if (Status s = write_file(options.json, text); !s) return terminal.fail(s.diagnostic());
-  return ExitCode::ok;
+  if (Status s = check_budgets_apply(options.budgets, compiled->target); !s) return terminal.fail(s.diagnostic());
+  const std::vector<OutputFile> bundle = emit_bundle(compiled->program, compiled->target, compiled->info, {});
+  Result<std::optional<Footprint>> measured = measure(options, *compiled, bundle, terminal);
+  if (!measured) return terminal.fail(measured.diagnostic());
+  const Footprint* footprint = *measured ? &**measured : nullptr;
+  if (options.json != "-") fmt::print("{}\n{}", summary_text(*compiled, footprint), layer_table(*compiled, footprint, terminal.color_out));
+  if (options.json == "-")
+    fmt::print("{}", report_json(*compiled, footprint));
+  else if (!options.json.empty())
+    if (Status s = write_file(options.json, report_json(*compiled, footprint)); !s) return terminal.fail(s.diagnostic());
+  return enforce_budgets(options.budgets, *compiled, bundle, options.build, *measured, terminal);
 }
 
 VerbAction add(CLI::App& sub) {
   auto options = std::make_shared<Options>();
   add_common_options(sub, options->common);
+  add_build_options(sub, options->build);
+  add_budget_options(sub, options->budgets);
   sub.add_option("--json", options->json, "Write the report as JSON; '-' for stdout")->type_name("FILE");
   return [options](const Terminal& terminal) { return run(*options, terminal); };
 }
@@ -43,6 +67,8 @@ VerbAction add(CLI::App& sub) {
 extern const Verb inspect_verb;
 const Verb inspect_verb = {"inspect", "Show layers, memory and MACs of a model",
                            "kiln inspect kws.onnx                    # the layer table; the peak of RAM is marked\n"
+                           "kiln inspect kws.onnx --target cortex-m4        # flash and stack too, from object code\n"
+                           "kiln inspect kws.onnx --target cortex-m4 --flash 64K --ram 32K --stack 512\n"
                            "kiln inspect kws.onnx --json - | jq .macs",
                            add};
 

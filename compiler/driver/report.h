@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/driver/footprint.h"
 #include "compiler/driver/pipeline.h"
 
 namespace kiln {
@@ -21,11 +22,16 @@ struct LayerRow {
 };
 std::vector<LayerRow> layer_rows(const Program& program);
 
-/// A few aligned lines: layers, RAM, weights, inputs and outputs with their functions.
-std::string summary_text(const Compiled& compiled);
+// `footprint` is null where the object code has not been measured.
+
+/// A few aligned lines: layers, RAM, flash, stack, inputs and outputs with their functions.
+std::string summary_text(const Compiled& compiled, const Footprint* footprint);
 /// The layer table; `color` marks the peak.
-std::string layer_table(const Compiled& compiled, bool color);
-/// schema_version 1; keys as in manifest.json plus live_bytes per step.
-std::string report_json(const Compiled& compiled);
+std::string layer_table(const Compiled& compiled, const Footprint* footprint, bool color);
+/// schema_version 1; keys as in manifest.json, live_bytes per step, and the footprint.
+std::string report_json(const Compiled& compiled, const Footprint* footprint);
+
+/// "vww_run 24 > layer3_pointwise 80 > nn::arm::add_tile 44": functions without the bundle's namespace, and their frames in bytes.
+std::string stack_chain_text(const StackBound& stack, const std::string& bundle);
 
 }  // namespace kiln

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "compiler/driver/budgets.h"
 #include "compiler/driver/cli.h"
 #include "compiler/driver/bundle_runner.h"
 #include "compiler/driver/input_sets.h"
@@ -23,6 +24,7 @@ constexpr uint32_t kCountedRuns = 8;
 struct Options {
   CommonOptions common;
   BuildOptions build;
+  Budgets budgets;
   std::vector<std::string> inputs;
   std::filesystem::path output;
   bool profile = false;
@@ -79,8 +81,12 @@ ExitCode run(const Options& options, const Terminal& terminal) {
   Result<std::vector<Tensor>> inputs = load_named_inputs(options.inputs, program);
   if (!inputs) return terminal.fail(inputs.diagnostic());
 
-  terminal.show_progress("building the emitted code ...");
   std::vector<OutputFile> bundle = emit_bundle(program, compiled->target, compiled->info, {});
+  std::optional<Footprint> footprint;
+  BuildOptions measured = options.build;  // budgets are about the code that runs
+  if (measured.compiler.empty() && can_measure(compiled->target)) measured.compiler = compiled->target.compilers.front().name;
+  if (code = enforce_budgets(options.budgets, *compiled, bundle, measured, footprint, terminal); code != ExitCode::ok) return code;
+  terminal.show_progress("building the emitted code ...");
   Result<BuiltBundle> host = BuiltBundle::build(program, compiled->target, bundle, options.build);
   if (!host) return terminal.fail(host.diagnostic());
   terminal.say(host->commands());
@@ -108,6 +114,7 @@ VerbAction add(CLI::App& sub) {
       ->allow_extra_args(false);
   sub.add_option("-o,--output", options->output, "Folder for OUTPUT.npy files; without it outputs are printed")->type_name("DIR");
   add_build_options(sub, options->build);
+  add_budget_options(sub, options->budgets);
   sub.add_flag("--profile", options->profile, "Count the instructions of each layer, on a board in QEMU");
   return [options](const Terminal& terminal) { return run(*options, terminal); };
 }

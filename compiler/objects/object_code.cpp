@@ -349,6 +349,9 @@ std::string readable_symbol(const std::string& symbol) {
     if (ch == '>' || ch == ')' || ch == ']') --depth;
   }
   for (size_t at = name.find(" const"); at != std::string::npos; at = name.find(" const")) name.erase(at, 6);
+  name.erase(name.find_last_not_of(' ') + 1);  // behind the parameters of clones: " (.constprop.0)"
+  if (name.ends_with("::operator")) name.resize(name.size() - 10);  // of a lambda
+  std::erase(name, '\'');
   return name.substr(name.rfind(' ') == std::string::npos ? 0 : name.rfind(' ') + 1);  // templates have their result type in front
 }
 

@@ -52,12 +52,12 @@ constexpr uint32_t kUntouched = 0x5aa5c33c;
 extern "C" uint32_t board_stack_limit[];
 
 uint64_t __attribute__((noinline)) stack_used(void (*run)(void*)) {
-  uint32_t* const here = static_cast<uint32_t*>(__builtin_frame_address(0)) - 64;  // clear of this function's own frame
+  uint32_t* const here = static_cast<uint32_t*>(stack_pointer());  // nothing of this function lies below
   for (uint32_t* p = board_stack_limit; p < here; ++p) *const_cast<volatile uint32_t*>(p) = kUntouched;
   run(arena);
   const uint32_t* p = board_stack_limit;
   while (p < here && *p == kUntouched) ++p;
-  return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(static_cast<uint32_t*>(__builtin_frame_address(0))) - reinterpret_cast<uintptr_t>(p));
+  return static_cast<uint64_t>(here - p) * sizeof *p;
 }
 
 // Instructions of a run with the inputs that lie at `position`.

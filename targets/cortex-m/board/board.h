@@ -12,6 +12,12 @@ inline uintptr_t semihosting(uintptr_t operation, const void* argument) {
   return r0;
 }
 
+__attribute__((always_inline)) inline void* stack_pointer() {
+  void* sp;
+  __asm__ volatile("mov %0, sp" : "=r"(sp));
+  return sp;
+}
+
 // Instructions since the first call, to within one tick. To be called at least every 2^24 ticks.
 inline uint64_t instruction_count() {
   volatile uint32_t* const systick = reinterpret_cast<volatile uint32_t*>(0xe000e010u);

@@ -6,6 +6,12 @@
 
 extern "C" uintptr_t semihosting(uintptr_t operation, const void* argument);
 
+__attribute__((always_inline)) inline void* stack_pointer() {
+  void* sp;
+  __asm__ volatile("mv %0, sp" : "=r"(sp));
+  return sp;
+}
+
 // Instructions since reset.
 inline uint64_t instruction_count() {
 #if __riscv_xlen == 64
