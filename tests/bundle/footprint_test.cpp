@@ -125,6 +125,7 @@ TEST_CASE("the bound of the stack holds on boards") {
   if (std::optional<fs::path> kws = shared_model("mlperf_tiny_kws_int8io")) {
     check_stack(*kws, "cortex-m4", "gcc", Goal::speed);
     check_stack(*kws, "cortex-m33", "clang", Goal::size);
+    check_stack(*kws, "cortex-m55", "gcc", Goal::speed);
     check_stack(*kws, "cortex-m0", "gcc", Goal::speed);
     check_stack(*kws, "rv32imc", "clang", Goal::speed);
   }

@@ -73,6 +73,7 @@ struct Tile {
   "vldrb.u8 q0, [r1], #16\n\t" KILN_MVE_ROW_PRODUCTS
 // Registers, bounds, the predicate of the first chunk and the address of the first turn.
 #define KILN_MVE_BEGIN                  \
+  KILN_ASM_STACK(100)                   \
   "push {r4-r11, lr}\n\t"               \
   "vpush {d8-d15}\n\t"                  \
   "mov r9, r0\n\t"                      \

@@ -54,6 +54,7 @@ struct ChannelBlock {
   "vadd.i32 q2, q2, q4\n\t"
 inline __attribute__((naked, noinline)) void loop_pixels(const ChannelBlock*) {
   __asm__ volatile(
+      KILN_ASM_STACK(104)
       "push {r0, r4-r11, lr}\n\t"
       "vpush {d8-d15}\n\t"
       "mov r1, r0\n\t"

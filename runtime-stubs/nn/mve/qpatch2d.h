@@ -49,6 +49,7 @@ struct PatchRows {
   "vstrb.32 q0, [r3, q1]\n\t"
 inline __attribute__((naked, noinline)) void loop_patches(PatchRows*) {
   __asm__ volatile(
+      KILN_ASM_STACK(100)
       "push {r4-r11, lr}\n\t"
       "vpush {d8-d15}\n\t"
       "mov r12, r0\n\t"
