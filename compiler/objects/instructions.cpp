@@ -38,6 +38,13 @@ bool riscv_calls_start(std::string_view code) {
   return false;
 }
 
+int thumb_argument_bytes(std::string_view code) {
+  if (code.size() < 4) return 0;
+  const uint32_t word = word_at(code, 0), first = word & 0xffffu, second = word >> 16;
+  const bool pushes = (second & 0xfe00u) == 0xb400u || second == 0xe92du;
+  return pushes && (first & 0xff80u) == 0xb080u ? static_cast<int>(first & 0x7fu) * 4 : 0;
+}
+
 bool riscv_reads_vlenb(std::string_view code) {
   constexpr uint32_t kReadVlenb = 0xc2202073;  // CSRRS rd, vlenb, x0
   for (size_t at = 0; at + 4 <= code.size(); at += 2)

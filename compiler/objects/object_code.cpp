@@ -315,9 +315,10 @@ class Reader {
       for (const Part& part : parts->second) {
         if (part.offset + part.bytes > contents->size()) continue;
         std::string_view code(contents->data() + part.offset, part.bytes);
-        std::string& unbounded = out_.functions[part.function].unbounded;
-        if (is_arm() ? thumb_calls_start(code) : riscv_calls_start(code)) unbounded = "it calls itself";
-        if (!is_arm() && riscv_reads_vlenb(code)) unbounded = "its frame depends on the length of the core's vectors";
+        CodeFunction& function = out_.functions[part.function];
+        if (is_arm() ? thumb_calls_start(code) : riscv_calls_start(code)) function.unbounded = "it calls itself";
+        if (!is_arm() && riscv_reads_vlenb(code)) function.unbounded = "its frame depends on the length of the core's vectors";
+        if (is_arm() && !input_.stack_usage.empty() && function.frame_bytes) *function.frame_bytes += thumb_argument_bytes(code);
       }
     }
   }
@@ -349,7 +350,7 @@ std::string readable_symbol(const std::string& symbol) {
     if (ch == '>' || ch == ')' || ch == ']') --depth;
   }
   for (size_t at = name.find(" const"); at != std::string::npos; at = name.find(" const")) name.erase(at, 6);
-  name.erase(name.find_last_not_of(' ') + 1);  // behind the parameters of clones: " (.constprop.0)"
+  name.erase(name.find_last_not_of(' ') + 1);                       // behind the parameters of clones: " (.constprop.0)"
   if (name.ends_with("::operator")) name.resize(name.size() - 10);  // of a lambda
   std::erase(name, '\'');
   return name.substr(name.rfind(' ') == std::string::npos ? 0 : name.rfind(' ') + 1);  // templates have their result type in front

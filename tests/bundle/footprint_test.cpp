@@ -128,6 +128,7 @@ TEST_CASE("the bound of the stack holds on boards") {
     check_stack(*kws, "cortex-m55", "gcc", Goal::speed);
     check_stack(*kws, "cortex-m0", "gcc", Goal::speed);
     check_stack(*kws, "rv32imc", "clang", Goal::speed);
+    check_stack(*kws, "rv32imc", "gcc", Goal::speed);
   }
 }
 

@@ -209,6 +209,19 @@ extern "C" int m_run(int* x) {{ return first(*x) + second(*x) + 1; }})",
   }
 }
 
+TEST_CASE("arguments that a function stores beside those on the stack are counted") {
+  for (const Toolchain& toolchain : toolchains()) {
+    ObjectCode code = code_of(toolchain, R"(struct Pair { int a, b, c; };
+extern "C" __attribute__((noinline)) int sum(int x, int y, int z, Pair p) { Pair* volatile q = &p; return x + y * z + q->a + q->b * q->c; }
+extern "C" int m_run(int* x) { return sum(x[0], x[1], x[2], {x[3], x[4], x[5]}) + 1; })");
+    INFO(toolchain.name);
+    const CodeFunction* sum = code.find("sum");
+    REQUIRE(sum);
+    if (toolchain.arm) CHECK(sum->frame_bytes.value() >= 8);  // one argument in r3 and the pointer to it
+    CHECK(sum->frame_bytes.value() <= 64);
+  }
+}
+
 TEST_CASE("routines of the toolchain are known by name, and nothing else is") {
   CHECK(runtime_routine("memcpy")->kind == RoutineKind::memory);
   CHECK(runtime_routine("__aeabi_fadd")->kind == RoutineKind::floats);
@@ -267,5 +280,8 @@ TEST_CASE("vectors saved on the stack are noticed") {
   CHECK(riscv_calls_start(words({0x00000013, 0x00000097, 0xffc080e7})));  // nop; auipc ra, 0; jalr -4(ra)
   CHECK_FALSE(riscv_calls_start(words({0x00000013, 0x00000097, 0x000080e7})));
   CHECK(thumb_calls_start(words({0xbf00bf00, 0xfffcf7ff})));        // nop; nop; bl to the first
+  CHECK(thumb_argument_bytes(words({0xb5f0b082})) == 8);            // sub sp, #8; push
+  CHECK(thumb_argument_bytes(words({0xe92db084, 0x4ff0})) == 16);   // sub sp, #16; push.w
+  CHECK(thumb_argument_bytes(words({0xb082b5f0})) == 0);            // push; sub sp, #8: the frame itself
   CHECK_FALSE(thumb_calls_start(words({0xbf00bf00, 0xfffef7ff})));  // a call whose relocation is not applied yet
 }
