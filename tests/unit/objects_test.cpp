@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <regex>
+#include <sstream>
 
 #include "compiler/driver/process.h"
 #include "compiler/objects/instructions.h"
@@ -207,6 +210,25 @@ extern "C" int m_run(int* x) {{ return first(*x) + second(*x) + 1; }})",
     CHECK(bound.chain[1].name == "second");
     CHECK(bound.chain[1].bytes == 144);
   }
+}
+
+TEST_CASE("all asm of the kernels that pushes says so") {
+  const std::regex pushes("\"v?push |\"addi sp, sp, -|\"sub sp");
+  constexpr int kReach = 16;  // lines of one statement between its begin and its last push
+  int found = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(KILN_SOURCE_DIR "/runtime-stubs/nn")) {
+    if (entry.path().extension() != ".h") continue;
+    std::istringstream in(*read_file(entry.path()));
+    int number = 0, said = -kReach;
+    for (std::string line; std::getline(in, line); ++number) {
+      if (line.find("KILN_ASM_STACK(") != std::string::npos) said = number;
+      if (!std::regex_search(line, pushes)) continue;
+      ++found;
+      INFO(entry.path() << ":" << number + 1 << ": " << line);
+      CHECK(number - said < kReach);
+    }
+  }
+  CHECK(found > 10);
 }
 
 TEST_CASE("arguments that a function stores beside those on the stack are counted") {

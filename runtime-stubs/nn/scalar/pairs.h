@@ -109,6 +109,7 @@ inline __attribute__((naked, noinline)) const int8_t* add_groups<2, 12, 3>(const
   __asm__ volatile(
       ".option push\n\t"
       ".option norvc\n\t"
+      KILN_ASM_STACK(80)
       "addi sp, sp, -80\n\t" KILN_ALL_SAVED("s")
       "mv s8, a3\n\t"
       "mv s9, a0\n\t"
@@ -160,6 +161,7 @@ inline __attribute__((naked, noinline)) const int8_t* add_groups<2, 12, 3>(const
 template <>
 inline __attribute__((naked, noinline)) const int8_t* add_groups<1, 16, 1>(const uint32_t*, const int8_t*, int32_t*, int32_t) {
   __asm__ volatile(
+      KILN_ASM_STACK(44)
       "push {r0, r3-r11, lr}\n\t"
       "mov lr, #0x8000\n"
       "5:\n\t"
@@ -215,6 +217,7 @@ template <>
 inline __attribute__((naked, noinline)) const int8_t* add_groups<1, 16, 7>(const uint32_t*, const int8_t*, int32_t*, int32_t) {
   __asm__ volatile(
       ".syntax unified\n\t"
+      KILN_ASM_STACK(48)
       "push {r4-r7, lr}\n\t"
       "mov r4, r8\n\t"
       "mov r5, r9\n\t"

@@ -23,6 +23,7 @@ __attribute__((noinline)) void add_channels(const X* x, const X* end, const int8
 #if defined(__thumb2__)
 // r4 to r11 sums.
 #define KILN_CHANNELS(load)        \
+  KILN_ASM_STACK(40)               \
   "push {r3, r4-r11, lr}\n\t"      \
   "ldm r3, {r4-r11}\n\t"           \
   "b 2f\n"                         \
@@ -88,7 +89,7 @@ inline __attribute__((naked, noinline)) void add_channels<8>(const uint8_t*, con
   KILN_SAVED(op, "s0", "0") KILN_SAVED(op, "s1", "1") KILN_SAVED(op, "s2", "2") KILN_SAVED(op, "s3", "3") \
   KILN_SAVED(op, "s4", "4") KILN_SAVED(op, "s5", "5") KILN_SAVED(op, "s6", "6") KILN_SAVED(op, "s7", "7")
 #define KILN_CHANNELS(load)                                                                                                                 \
-  "addi sp, sp, -64\n\t" KILN_ALL_SAVED("s") KILN_SUMS("lw")                                                                                    \
+  KILN_ASM_STACK(64) "addi sp, sp, -64\n\t" KILN_ALL_SAVED("s") KILN_SUMS("lw")                                                                                    \
   "beq a0, a1, 2f\n"                                                                                                                        \
   "1:\n\t" KILN_INPUT(load, 0) KILN_INPUT(load, 1) KILN_INPUT(load, 2) KILN_INPUT(load, 3) "addi a0, a0, 4\n\taddi a2, a2, 64\n\t"        \
   "bne a0, a1, 1b\n"                                                                                                                        \
@@ -137,6 +138,7 @@ inline constexpr int32_t kWordChannels = 4;
 inline __attribute__((naked, noinline)) const int8_t* add_words(const int8_t*, const int8_t*, int32_t*) {
   __asm__ volatile(
       ".syntax unified\n\t"
+      KILN_ASM_STACK(48)
       "push {r4-r7, lr}\n\t"
       "mov r4, r8\n\t"
       "mov r5, r9\n\t"
