@@ -56,14 +56,18 @@ KILN_INLINE Lines lines_of(const int32_t* offset, const int32_t* factor) { retur
 template <int32_t count, class D, class Store>
 KILN_INLINE void finish_channel(const D& d, const Lines& lines, int32_t channel, const int32_t* sum, const Store& store) {
   const int32_t factor = lines.factor[channel], offset = lines.offset[channel];
-  if (factor < 0) {
-    for (int32_t p = 0; p < count; ++p) store(p, requantize_without_line(sum[p] + offset, factor, d.y_zero_point, d.low, d.high));
-    return;
-  }
-#pragma GCC unroll 8
-  for (int32_t p = 0; p < count; ++p) {
+  const auto without_line = [&](int32_t p) { return requantize_without_line(sum[p] + offset, factor, d.y_zero_point, d.low, d.high); };
+  const auto on_line = [&](int32_t p) {
     const uint32_t at = (static_cast<uint32_t>(sum[p]) << lines.pre) + static_cast<uint32_t>(offset);
-    store(p, shift_and_clamp(d, high_product(static_cast<int32_t>(at), factor) >> lines.post));
+    return shift_and_clamp(d, high_product(static_cast<int32_t>(at), factor) >> lines.post);
+  };
+  if constexpr (count == 1) {
+    store(0, __builtin_expect(factor < 0, 0) ? without_line(0) : on_line(0));
+  } else if (factor < 0) {
+    for (int32_t p = 0; p < count; ++p) store(p, without_line(p));
+  } else {
+#pragma GCC unroll 8
+    for (int32_t p = 0; p < count; ++p) store(p, on_line(p));
   }
 }
 

@@ -13,45 +13,55 @@
 
 namespace nn::scalar {
 
-// Adds x[i] * w[block * i + k] to sum[k]; `end` is a multiple of 4 inputs behind x.
+inline constexpr int32_t kRowTurn = 8;  // inputs
+
+// sum[k] is the sum of x[i] * w[block * i + k]; `end` is a multiple of 8 inputs behind x.
 template <int32_t block, class X>
 __attribute__((noinline)) void add_channels(const X* x, const X* end, const int8_t* w, int32_t* sum) {
+  for (int32_t k = 0; k < block; ++k) sum[k] = 0;
   for (; x != end; ++x)
     for (int32_t k = 0; k < block; ++k) sum[k] += *x * *w++;
 }
 
 #if defined(__thumb2__)
 // r4 to r11 sums.
-#define KILN_CHANNELS(load)        \
-  KILN_ASM_STACK(40)               \
-  "push {r3, r4-r11, lr}\n\t"      \
-  "ldm r3, {r4-r11}\n\t"           \
-  "b 2f\n"                         \
-  "1:\n\t"                         \
-  ".rept 4\n\t"                    \
-  load " r3, [r0], #1\n\t"         \
-  "ldrsb r12, [r2], #1\n\t"        \
-  "ldrsb lr, [r2], #1\n\t"         \
-  "mla r4, r3, r12, r4\n\t"        \
-  "ldrsb r12, [r2], #1\n\t"        \
-  "mla r5, r3, lr, r5\n\t"         \
-  "ldrsb lr, [r2], #1\n\t"         \
-  "mla r6, r3, r12, r6\n\t"        \
-  "ldrsb r12, [r2], #1\n\t"        \
-  "mla r7, r3, lr, r7\n\t"         \
-  "ldrsb lr, [r2], #1\n\t"         \
-  "mla r8, r3, r12, r8\n\t"        \
-  "ldrsb r12, [r2], #1\n\t"        \
-  "mla r9, r3, lr, r9\n\t"         \
-  "ldrsb lr, [r2], #1\n\t"         \
-  "mla r10, r3, r12, r10\n\t"      \
-  "mla r11, r3, lr, r11\n\t"       \
-  ".endr\n"                        \
-  "2:\n\t"                         \
-  "cmp r0, r1\n\t"                 \
-  "bne 1b\n\t"                     \
-  "pop {r3}\n\t"                   \
-  "stm r3, {r4-r11}\n\t"           \
+#define KILN_CHANNELS(load)   \
+  KILN_ASM_STACK(40)          \
+  "push {r3, r4-r11, lr}\n\t" \
+  "mov r4, #0\n\t"            \
+  "mov r5, r4\n\t"            \
+  "mov r6, r4\n\t"            \
+  "mov r7, r4\n\t"            \
+  "mov r8, r4\n\t"            \
+  "mov r9, r4\n\t"            \
+  "mov r10, r4\n\t"           \
+  "mov r11, r4\n\t"           \
+  "b 2f\n"                    \
+  "1:\n\t"                    \
+  ".rept 8\n\t"               \
+  load " r3, [r0], #1\n\t"    \
+  "ldrsb r12, [r2], #1\n\t"   \
+  "ldrsb lr, [r2], #1\n\t"    \
+  "mla r4, r3, r12, r4\n\t"   \
+  "ldrsb r12, [r2], #1\n\t"   \
+  "mla r5, r3, lr, r5\n\t"    \
+  "ldrsb lr, [r2], #1\n\t"    \
+  "mla r6, r3, r12, r6\n\t"   \
+  "ldrsb r12, [r2], #1\n\t"   \
+  "mla r7, r3, lr, r7\n\t"    \
+  "ldrsb lr, [r2], #1\n\t"    \
+  "mla r8, r3, r12, r8\n\t"   \
+  "ldrsb r12, [r2], #1\n\t"   \
+  "mla r9, r3, lr, r9\n\t"    \
+  "ldrsb lr, [r2], #1\n\t"    \
+  "mla r10, r3, r12, r10\n\t" \
+  "mla r11, r3, lr, r11\n\t"  \
+  ".endr\n"                   \
+  "2:\n\t"                    \
+  "cmp r0, r1\n\t"            \
+  "bne 1b\n\t"                \
+  "pop {r3}\n\t"              \
+  "stm r3, {r4-r11}\n\t"      \
   "pop {r4-r11, pc}"
 template <>
 inline __attribute__((naked, noinline)) void add_channels<8>(const int8_t*, const int8_t*, const int8_t*, int32_t*) {
@@ -76,10 +86,8 @@ inline __attribute__((naked, noinline)) void add_channels<8>(const uint8_t*, con
   KILN_PAIR("t4", "t5", "16*" #j "+4", "16*" #j "+5") KILN_PAIR("t6", "a6", "16*" #j "+6", "16*" #j "+7")                                  \
   KILN_PAIR("a7", "s0", "16*" #j "+8", "16*" #j "+9") KILN_PAIR("s1", "s2", "16*" #j "+10", "16*" #j "+11")                                \
   KILN_PAIR("s3", "s4", "16*" #j "+12", "16*" #j "+13") KILN_PAIR("s5", "s6", "16*" #j "+14", "16*" #j "+15")
-#define KILN_FOUR(op, a, b, c, d, at) op " " a ", " at "(a3)\n\t" op " " b ", 4+" at "(a3)\n\t" op " " c ", 8+" at "(a3)\n\t" op " " d ", 12+" at "(a3)\n\t"
-#define KILN_SUMS(op)                                                                                        \
-  KILN_FOUR(op, "t0", "t1", "t2", "t3", "0") KILN_FOUR(op, "t4", "t5", "t6", "a6", "16")   \
-  KILN_FOUR(op, "a7", "s0", "s1", "s2", "32") KILN_FOUR(op, "s3", "s4", "s5", "s6", "48")
+#define KILN_ZERO(a, b, c, d) "li " a ", 0\n\tli " b ", 0\n\tli " c ", 0\n\tli " d ", 0\n\t"
+#define KILN_STORE(a, b, c, d, at) "sw " a ", " at "(a3)\n\tsw " b ", 4+" at "(a3)\n\tsw " c ", 8+" at "(a3)\n\tsw " d ", 12+" at "(a3)\n\t"
 #if __riscv_xlen == 64
 #define KILN_SAVED(op, s, i) op "d " s ", 8*" i "(sp)\n\t"
 #else
@@ -88,12 +96,22 @@ inline __attribute__((naked, noinline)) void add_channels<8>(const uint8_t*, con
 #define KILN_ALL_SAVED(op)                                                                              \
   KILN_SAVED(op, "s0", "0") KILN_SAVED(op, "s1", "1") KILN_SAVED(op, "s2", "2") KILN_SAVED(op, "s3", "3") \
   KILN_SAVED(op, "s4", "4") KILN_SAVED(op, "s5", "5") KILN_SAVED(op, "s6", "6") KILN_SAVED(op, "s7", "7")
-#define KILN_CHANNELS(load)                                                                                                                 \
-  KILN_ASM_STACK(64) "addi sp, sp, -64\n\t" KILN_ALL_SAVED("s") KILN_SUMS("lw")                                                                                    \
-  "beq a0, a1, 2f\n"                                                                                                                        \
-  "1:\n\t" KILN_INPUT(load, 0) KILN_INPUT(load, 1) KILN_INPUT(load, 2) KILN_INPUT(load, 3) "addi a0, a0, 4\n\taddi a2, a2, 64\n\t"        \
-  "bne a0, a1, 1b\n"                                                                                                                        \
-  "2:\n\t" KILN_SUMS("sw") KILN_ALL_SAVED("l") "addi sp, sp, 64\n\tret"
+#define KILN_CHANNELS(load)                                                                \
+  KILN_ASM_STACK(64) "addi sp, sp, -64\n\t" KILN_ALL_SAVED("s")                            \
+  KILN_ZERO("t0", "t1", "t2", "t3") KILN_ZERO("t4", "t5", "t6", "a6")                      \
+  KILN_ZERO("a7", "s0", "s1", "s2") KILN_ZERO("s3", "s4", "s5", "s6")                      \
+  "beq a0, a1, 2f\n"                                                                       \
+  "1:\n\t" KILN_INPUT(load, 0) KILN_INPUT(load, 1) KILN_INPUT(load, 2) KILN_INPUT(load, 3) \
+  KILN_INPUT(load, 4) KILN_INPUT(load, 5) KILN_INPUT(load, 6) KILN_INPUT(load, 7)          \
+  "addi a0, a0, 8\n\t"                                                                     \
+  "addi a2, a2, 128\n\t"                                                                   \
+  "bne a0, a1, 1b\n"                                                                       \
+  "2:\n\t"                                                                                 \
+  KILN_STORE("t0", "t1", "t2", "t3", "0") KILN_STORE("t4", "t5", "t6", "a6", "16")         \
+  KILN_STORE("a7", "s0", "s1", "s2", "32") KILN_STORE("s3", "s4", "s5", "s6", "48")        \
+  KILN_ALL_SAVED("l")                                                                      \
+  "addi sp, sp, 64\n\t"                                                                    \
+  "ret"
 template <>
 inline __attribute__((naked, noinline)) void add_channels<16>(const int8_t*, const int8_t*, const int8_t*, int32_t*) {
   __asm__ volatile(KILN_CHANNELS("lb"));
@@ -104,28 +122,41 @@ inline __attribute__((naked, noinline)) void add_channels<16>(const uint8_t*, co
 }
 #undef KILN_PAIR
 #undef KILN_INPUT
-#undef KILN_FOUR
-#undef KILN_SUMS
+#undef KILN_ZERO
+#undef KILN_STORE
 #undef KILN_SAVED
 #undef KILN_ALL_SAVED
 #undef KILN_CHANNELS
 #endif
 
+// The results y[k] of `count` channels from `channel` on, `together` at a time.
+template <int32_t together, class D, class Y>
+KILN_INLINE void finish_channels(const D& d, const Lines& lines, int32_t channel, int32_t count, const int32_t* sum, Y* y) {
+  const auto finish = [&](int32_t k) {
+    finish_channel<1>(d, lines, channel + k, sum + k, [&](int32_t, int32_t value) { y[k] = static_cast<Y>(value); });
+  };
+  int32_t k = 0;
+  for (; k + together <= count; k += together) {
+#pragma GCC unroll 4
+    for (int32_t i = 0; i < together; ++i) finish(k + i);
+  }
+#pragma GCC unroll 1
+  for (; k < count; ++k) finish(k);
+}
+
 template <class D, class X, class Y>
 KILN_INLINE void qdense_row(const D& d, const X* x, const int8_t* w, const int32_t* offset, const int32_t* factor, Y* y) {
   const Lines lines = lines_of(offset, factor);
+  const int32_t turns = d.in - d.in % kRowTurn;
   for (int32_t row = 0; row < d.rows; ++row, x += d.in, y += d.out) {
     const int8_t* weights = w;
     for (int32_t o = 0; o < d.out; o += D::block) {
-      int32_t sum[D::block] = {};
-      const int32_t quads = d.in & ~3;
-      add_channels<D::block>(x, x + quads, weights, sum);
-      weights += quads * D::block;
-      for (int32_t i = quads; i < d.in; ++i)
+      int32_t sum[D::block];
+      add_channels<D::block>(x, x + turns, weights, sum);
+      weights += turns * D::block;
+      for (int32_t i = turns; i < d.in; ++i)
         for (int32_t k = 0; k < D::block; ++k) sum[k] += x[i] * *weights++;
-      const int32_t channels = min<int32_t>(D::block, d.out - o);
-#pragma GCC unroll 1
-      for (int32_t k = 0; k < channels; ++k) finish_channel<1>(d, lines, o + k, sum + k, [&](int32_t, int32_t value) { y[o + k] = static_cast<Y>(value); });
+      finish_channels<4>(d, lines, o, min<int32_t>(D::block, d.out - o), sum, y + o);
     }
   }
 }
@@ -262,9 +293,7 @@ KILN_INLINE void qdense_words(const D& d, const X* x, const int8_t* w, const int
     for (int32_t o = 0; o < d.out; o += kWordChannels) {
       int32_t sum[kWordChannels];
       weights = add_words(inputs, weights, sum);
-      const int32_t channels = min(kWordChannels, d.out - o);
-#pragma GCC unroll 1
-      for (int32_t k = 0; k < channels; ++k) finish_channel<1>(d, lines, o + k, sum + k, [&](int32_t, int32_t value) { y[o + k] = static_cast<Y>(value); });
+      finish_channels<1>(d, lines, o, min(kWordChannels, d.out - o), sum, y + o);
     }
   }
 }
