@@ -119,7 +119,7 @@ std::optional<std::string> refuse_mve_product(const KernelContext& c) {
 int64_t mve_column_bytes(const KernelContext& c) {
   Product p = product_of(c);
   if (p.strip) return strip_bytes(std::get<QConv2d>(c.call.descriptor), std::get<QConv2d>(c.call.descriptor).in_c);
-  return p.copied ? int64_t{columns_of(p)} * p.inputs : 0;
+  return p.copied ? int64_t{columns_of(p)} * p.inputs + kChunk : 0;  // copies may write a part of a chunk more
 }
 
 Tuning tune_mve_product(const KernelContext& c) {
