@@ -141,7 +141,7 @@ std::optional<std::string> refuse_qbinary_integers(const KernelContext& c) {
   if (functor != "add" && functor != "sub" && functor != "mul") return fmt::format("it has no form for {}", functor);
   if (c.call.functors[1] != "none") return fmt::format("it has no form for {}", c.call.functors[1]);
   // 64-bit products are slower than floats where those come in vectors.
-  if (functor == "mul" && c.target.vector_bytes > 0) return "float vectors are faster";
+  if (functor == "mul" && c.target.capabilities & kX86) return "float vectors are faster";
   if (!form_of(c)) return "no factors give the float formula's result for all pairs of operands";
   return std::nullopt;
 }

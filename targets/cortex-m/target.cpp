@@ -80,7 +80,11 @@ Result<Target> make_cortex_m(const std::string& name, const std::string& cpu) {
   else target.capabilities |= core->thumb2 ? kScalar | kScalarThumb2 : kScalar;
   if (core->fpu) target.features.emplace_back("fp");
   feature(llvm::ARM::AEK_SIMD, "mve");
-  if (core->extensions & llvm::ARM::AEK_SIMD && core->fpu) target.capabilities |= kArmMve;
+  if (core->extensions & llvm::ARM::AEK_SIMD && core->fpu) {
+    target.capabilities |= kArmMve | kSimdF32;
+    target.vector_bytes = 16;
+    target.vector_registers = 8;
+  }
   target.arena_align = core->extensions & llvm::ARM::AEK_SIMD ? 16 : 8;
   target.compile_flags = {"-O2"};
   target.code_in_flash = true;
