@@ -241,18 +241,19 @@ KILN_INLINE uint32_t entry_of(int32_t inputs, uint32_t bytes) {
   return rest == 0 ? 4 * bytes + 8 : (0u - rest) % 4 * bytes;
 }
 
-KILN_INLINE void multiply_pairs(const Product& p, const uint8_t* x, int32_t x_step, int32_t first, int32_t groups, uint8_t* y, int32_t y_step, int32_t pixels) {
-  Tile tile = tile_of(p, x, x_step, first, groups, y, y_step, pixels);
+KILN_INLINE void multiply_pairs(Tile& tile, const Product& p, const uint8_t* x, int32_t x_step, int32_t first, int32_t groups, uint8_t* y, int32_t y_step,
+                                int32_t pixels) {
+  tile = tile_of(p, x, x_step, first, groups, y, y_step, pixels);
   tile.entry = entry_of(p.inputs, 56);
   loop_pairs(&tile);
 }
 
 // `channels` of 4 channels for any number of pixels, through a buffer, as the loop stores all 4 of them and of two pixels.
-inline __attribute__((noinline)) void multiply_rest(const Product& p, const uint8_t* x, int32_t first, int32_t channels, uint8_t* y, int32_t pixels) {
+inline __attribute__((noinline)) void multiply_rest(Tile& tile, const Product& p, const uint8_t* x, int32_t first, int32_t channels, uint8_t* y, int32_t pixels) {
   uint8_t results[8];
   for (int32_t i = 0; i < pixels; i += 2, x += 2 * p.x_step) {
     const bool two = i + 1 < pixels;
-    multiply_pairs(p, x, two ? p.x_step : 0, first, 1, results, 4, 2);
+    multiply_pairs(tile, p, x, two ? p.x_step : 0, first, 1, results, 4, 2);
     for (int32_t c = 0; c < channels; ++c, ++y) {
       y[0] = results[c];
       if (two) y[p.channels] = results[4 + c];
@@ -263,20 +264,21 @@ inline __attribute__((noinline)) void multiply_rest(const Product& p, const uint
 
 // y[pixels][channels]
 inline __attribute__((noinline)) void multiply(const Product& p, const uint8_t* x, int32_t pixels, uint8_t* y) {
+  Tile tile;  // one for all calls: the stack is small
   const int32_t groups = p.channels / 4, paired = pixels / 2 * 2;
-  if (paired > 0 && groups > 0) multiply_pairs(p, x, p.x_step, 0, groups, y, p.channels, paired);
+  if (paired > 0 && groups > 0) multiply_pairs(tile, p, x, p.x_step, 0, groups, y, p.channels, paired);
   if (paired < pixels) {
     const uint8_t* x_last = x + paired * p.x_step;
     uint8_t* y_last = y + paired * p.channels;
     if (groups >= 2) {
-      Tile tile = tile_of(p, x_last, 0, 0, groups / 2, y_last, 0, 1);
+      tile = tile_of(p, x_last, 0, 0, groups / 2, y_last, 0, 1);
       tile.entry = entry_of(p.inputs, 68);
       tile.m_step = 2 * p.m_step;
       loop_channels(&tile);
     }
-    if (groups % 2 != 0) multiply_rest(p, x_last, groups - 1, 4, y_last + 4 * (groups - 1), 1);
+    if (groups % 2 != 0) multiply_rest(tile, p, x_last, groups - 1, 4, y_last + 4 * (groups - 1), 1);
   }
-  if (p.channels % 4 != 0) multiply_rest(p, x, groups, p.channels % 4, y + 4 * groups, pixels);
+  if (p.channels % 4 != 0) multiply_rest(tile, p, x, groups, p.channels % 4, y + 4 * groups, pixels);
 }
 
 }  // namespace nn::mve

@@ -5,8 +5,7 @@
 // The input rows under two output rows become patches[column][channel][row, 4] first: 4 columns of a channel are a gathering load.
 #pragma once
 
-#include "../rows.h"
-#include "copy.h"
+#include "strip.h"
 
 namespace nn::mve {
 
@@ -136,9 +135,10 @@ KILN_INLINE void copy_patches(const D& d, const uint8_t* image, int32_t oy, uint
     const int32_t iy = oy - d.pad_top + i;
     rows[i] = iy >= 0 && iy < d.in_h ? RowStart{image + iy * d.in_w * d.channels, 16} : RowStart{padding, 0};
   }
-  copy_padding<X>(d.x_zero_point, d.pad_left * 4 * words, to);
-  interleave_rows<X>(rows, inside * words, to + d.pad_left * 4 * words);
-  copy_padding<X>(d.x_zero_point, (columns - d.pad_left - inside) * 4 * words, to + (d.pad_left + inside) * 4 * words);
+  const int32_t left = d.pad_left * 4 * words, right = (columns - d.pad_left - inside) * 4 * words;
+  if (left > 0) fill_columns<X>(d.x_zero_point, to, left, 1, 0);
+  interleave_rows<X>(rows, inside * words, to + left);
+  if (right > 0) fill_columns<X>(d.x_zero_point, to + left + inside * 4 * words, right, 1, 0);
 }
 
 // scratch: 4 bytes for each of out_w + 2 columns of channels, and 64 more. At least 2 output rows and 2 columns.
