@@ -94,7 +94,8 @@ Tensor by_columns(const QConv2d& d, const Tensor& weights) {
   int8_t* to = ordered.as<int8_t>().data();
   for (int32_t o = 0; o < d.out_c; ++o)
     for (int32_t kx = 0; kx < d.kernel_w; ++kx)
-      for (int32_t ky = 0; ky < d.kernel_h; ++ky) to = std::copy_n(&from[static_cast<size_t>(((o * d.kernel_h + ky) * d.kernel_w + kx) * d.in_c)], d.in_c, to);
+      for (int32_t ky = 0; ky < d.kernel_h; ++ky)
+        to = std::copy_n(&from[static_cast<size_t>(((o * d.kernel_h + ky) * d.kernel_w + kx) * d.in_c)], d.in_c, to);
   return ordered;
 }
 
@@ -196,8 +197,8 @@ void pack_mve_depthwise(const KernelContext& c, std::vector<std::optional<Tensor
 std::optional<std::string> refuse_mve_patches(const KernelContext& c) {
   const auto& d = std::get<QDepthwise2d>(c.call.descriptor);
   if (d.kernel_h != 3 || d.kernel_w != 3 || d.stride_h != 1 || d.stride_w != 1 || d.dilation_h != 1 || d.dilation_w != 1)
-    return fmt::format("it has 3 x 3 taps with stride 1, the layer {} x {} with stride {} x {} and dilation {} x {}", d.kernel_h, d.kernel_w, d.stride_h, d.stride_w,
-                       d.dilation_h, d.dilation_w);
+    return fmt::format("it has 3 x 3 taps with stride 1, the layer {} x {} with stride {} x {} and dilation {} x {}", d.kernel_h, d.kernel_w,
+                       d.stride_h, d.stride_w, d.dilation_h, d.dilation_w);
   if (d.out_h < 2 || d.out_w < kLeastPatchColumns) return fmt::format("{} x {} results are too few", d.out_h, d.out_w);
   return refuse_layer(c, d.w_zero_point, d.wide);
 }

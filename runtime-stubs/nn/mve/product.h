@@ -30,8 +30,8 @@ struct Tile {
   int32_t group_bytes; // 68: of 4 channels' weights
 };
 
-// Both loops hold 8 sums in the even general registers, as many as VMLADAV can name: r0 r2 r4 r6 r8 r10 r12 lr. r1, r3 and r5 point to inputs and
-// weights, r11 counts, r9 points to the Tile, r7 to results. q4 and q5 are the bounds as 16-bit numbers. Loads and products alternate, as
+// Both loops hold 8 sums in the even general registers, as many as VMLADAV can name: r0 r2 r4 r6 r8 r10 r12 lr. r1, r3 and r5 point to
+// inputs and weights, r11 counts, r9 points to the Tile, r7 to results. q4 and q5 are the bounds as 16-bit numbers. Loads and products alternate, as
 // the core then works on both at a time.
 
 // 16 inputs (r1, r3) of 2 pixels and 16 weights (r5) of 4 channels; the sums of a pixel are those of the registers r0 r4 r8 r12.
@@ -206,12 +206,14 @@ struct Product {
 };
 
 template <class D>
-KILN_INLINE Product product_of(const D& d, const int8_t* w, const int32_t* b, const float* m, int32_t inputs, int32_t channels, int32_t x_step) {
+KILN_INLINE Product product_of(const D& d, const int8_t* w, const int32_t* b, const float* m, int32_t inputs, int32_t channels,
+                               int32_t x_step) {
   return {w, b, m, inputs, channels, x_step, d.multiplier_stride != 0 ? 16 : 0, d.y_zero_point, d.low, d.high};
 }
 
 // `groups` groups of 4 channels from group `first` on, of pixels that lie x_step bytes apart, to results that lie y_step bytes apart.
-KILN_INLINE Tile tile_of(const Product& p, const uint8_t* x, int32_t x_step, int32_t first, int32_t groups, uint8_t* y, int32_t y_step, int32_t pixels) {
+KILN_INLINE Tile tile_of(const Product& p, const uint8_t* x, int32_t x_step, int32_t first, int32_t groups, uint8_t* y, int32_t y_step,
+                         int32_t pixels) {
   const int32_t rest = (p.inputs - 1) / 16, zeros = 16 * rest + 16 - p.inputs, bytes = 64 * (rest + 1);
   Tile tile;
   tile.y_step = y_step;
@@ -241,15 +243,16 @@ KILN_INLINE uint32_t entry_of(int32_t inputs, uint32_t bytes) {
   return rest == 0 ? 4 * bytes + 8 : (0u - rest) % 4 * bytes;
 }
 
-KILN_INLINE void multiply_pairs(Tile& tile, const Product& p, const uint8_t* x, int32_t x_step, int32_t first, int32_t groups, uint8_t* y, int32_t y_step,
-                                int32_t pixels) {
+KILN_INLINE void multiply_pairs(Tile& tile, const Product& p, const uint8_t* x, int32_t x_step, int32_t first, int32_t groups, uint8_t* y,
+                                int32_t y_step, int32_t pixels) {
   tile = tile_of(p, x, x_step, first, groups, y, y_step, pixels);
   tile.entry = entry_of(p.inputs, 56);
   loop_pairs(&tile);
 }
 
 // `channels` of 4 channels for any number of pixels, through a buffer, as the loop stores all 4 of them and of two pixels.
-inline __attribute__((noinline)) void multiply_rest(Tile& tile, const Product& p, const uint8_t* x, int32_t first, int32_t channels, uint8_t* y, int32_t pixels) {
+inline __attribute__((noinline)) void multiply_rest(Tile& tile, const Product& p, const uint8_t* x, int32_t first, int32_t channels, uint8_t* y,
+                                                   int32_t pixels) {
   uint8_t results[8];
   for (int32_t i = 0; i < pixels; i += 2, x += 2 * p.x_step) {
     const bool two = i + 1 < pixels;

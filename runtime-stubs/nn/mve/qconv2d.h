@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: 0BSD
-// Integer convolutions of [batch, h, w, c] by VMLADAV: see product.h for the order of the weights. Pointwise ones multiply the image itself; others copy
-// the windows of a few output pixels first, each as a row of a matrix.
+// Integer convolutions of [batch, h, w, c] by VMLADAV: see product.h for the order of the weights. Pointwise ones multiply the image
+// itself; others copy the windows of a few output pixels first, each as a row of a matrix.
 #pragma once
 
 #include "../rows.h"
@@ -67,8 +67,8 @@ KILN_INLINE void copy_windows(const D& d, const uint8_t* x, uint8_t* windows, co
   if (count > 0) take(count);
 }
 
-// Where d.strip is set, scratch is a strip for one output row (strip.h), whose windows overlap. Otherwise it holds d.columns windows and 15 bytes, which run
-// over the pixels of an image regardless of rows, so that narrow images fill them.
+// Where d.strip is set, scratch is a strip for one output row (strip.h), whose windows overlap. Otherwise it holds d.columns windows and 15
+// bytes, which run over the pixels of an image regardless of rows, so that narrow images fill them.
 template <class D, class X, class Y>
 KILN_INLINE void qconv2d(const D& d, const X* x, const int8_t* w, const int32_t* b, const float* m, Y* y, uint8_t* scratch) {
   const int32_t inputs = d.kernel_h * d.kernel_w * d.in_c;
@@ -94,7 +94,8 @@ KILN_INLINE void qconv2d(const D& d, const X* x, const int8_t* w, const int32_t*
 // Pointwise.
 template <class D, class Y>
 KILN_INLINE void qconv2d(const D& d, const int8_t* x, const int8_t* w, const int32_t* b, const float* m, Y* y) {
-  multiply(product_of(d, w, b, m, d.in_c, d.out_c, d.in_c), reinterpret_cast<const uint8_t*>(x), d.batch * d.out_h * d.out_w, reinterpret_cast<uint8_t*>(y));
+  const Product product = product_of(d, w, b, m, d.in_c, d.out_c, d.in_c);
+  multiply(product, reinterpret_cast<const uint8_t*>(x), d.batch * d.out_h * d.out_w, reinterpret_cast<uint8_t*>(y));
 }
 
 }  // namespace nn::mve

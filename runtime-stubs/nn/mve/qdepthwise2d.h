@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: 0BSD
-// Integer depthwise convolutions of [batch, h, w, channels] by MVE, 16 channels at a time: VMULLB and VMULLT multiply the even and the odd ones of
-// 16 bytes, products of two taps are added in 16 bits, and their sums in 32.
+// Integer depthwise convolutions of [batch, h, w, channels] by MVE, 16 channels at a time: VMULLB and VMULLT multiply the even and the
+// odd ones of 16 bytes, products of two taps are added in 16 bits, and their sums in 32.
 //   weights[16 channels][tap][16], taps in the order of strip.h; blocks overlap where 16 does not divide the channels, and are filled
 //   up with zeros where there are fewer
 //   bias, multipliers[16 channels][part][4]: part 0 has the channels 0 4 8 12, part 1 those behind 2, part 2 behind 1, part 3 behind 3
@@ -134,7 +134,8 @@ KILN_INLINE void qdepthwise2d(const D& d, const X* x, const int8_t* w, const int
   for_each_row(d, reinterpret_cast<const uint8_t*>(x), d.in_w * d.channels, reinterpret_cast<uint8_t*>(y), d.out_w * d.channels,
                [&](const auto& rows, int32_t, Span ky, uint8_t* y_row) {
                  copy_strip<X>(d, rows, ky, d.channels, space, scratch);
-                 ChannelBlock block{scratch, d.stride_w * d.kernel_h * space, space, w, b, m, y_row, d.y_zero_point, d.low, d.high, taps, d.channels, nullptr, 0xffff};
+                 ChannelBlock block{scratch, d.stride_w * d.kernel_h * space, space, w, b, m, y_row, d.y_zero_point, d.low, d.high,
+                                    taps, d.channels, nullptr, 0xffff};
                  if (d.channels < 16) block.mask = (1u << d.channels) - 1;
                  for (int32_t i = 0; i < d.channels; i += 16) {
                    const int32_t c = max(min(i, d.channels - 16), int32_t{0});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: 0BSD
-// Integer depthwise convolutions of [batch, h, w, channels] by 3 x 3 taps with stride 1: a patch of 4 x 4 inputs of a channel, 16 bytes, holds the
-// windows of 2 x 2 outputs, each of them the sum of 16 products with the weights at another place of the patch. VMLADAV computes it.
+// Integer depthwise convolutions of [batch, h, w, channels] by 3 x 3 taps with stride 1: a patch of 4 x 4 inputs of a channel, 16
+// bytes, holds the windows of 2 x 2 outputs, each of them the sum of 16 products with the weights at another place of the patch. VMLADAV computes it.
 //   weights[channel][kernel_w, 4][kernel_h, 4]
 // The input rows under two output rows become patches[column][channel][row, 4] first: 4 columns of a channel are a gathering load.
 #pragma once
@@ -28,8 +28,8 @@ struct PatchRows {
   int32_t row_bytes;    // 56: from one output row to the next
 };
 
-// r1 points to a patch, r3 to its results; r8 and r10 are the channel's bias and multiplier. q1 holds the places of the 4 results, q2 the lower bound, q3 the
-// places of a patch's columns, q4 to q7 the weights for the 4 windows.
+// r1 points to a patch, r3 to its results; r8 and r10 are the channel's bias and multiplier. q1 holds the places of the 4 results, q2
+// the lower bound, q3 the places of a patch's columns, q4 to q7 the weights for the 4 windows.
 #define KILN_MVE_PATCH              \
   "vldrw.u32 q0, [r1, q3]\n\t"      \
   "vmladav.s8 r0, q0, q4\n\t"       \
@@ -105,7 +105,8 @@ inline __attribute__((naked, noinline)) void loop_patches(PatchRows*) {
 }
 #undef KILN_MVE_PATCH
 
-// `count` bytes of 4 rows, a word of 4 bytes each; writes multiples of 64 bytes. Rows advance by 16 bytes, or by none where all bytes are the same.
+// `count` bytes of 4 rows, a word of 4 bytes each; writes multiples of 64 bytes. Rows advance by 16 bytes, or by none where all
+// bytes are the same.
 struct RowStart {
   const uint8_t* at;
   int32_t step;
@@ -151,8 +152,8 @@ KILN_INLINE void qdepthwise2d_patches(const D& d, const X* x, const int8_t* w, c
     for (int32_t row = 0; row < d.out_h; row += 2) {
       const int32_t oy = min(row, d.out_h - 2);  // an odd last row is computed with the one before it
       copy_patches<X>(d, image, oy, scratch);
-      PatchRows rows{scratch, w, b, m, results + oy * row_bytes, d.multiplier_stride * 4, d.channels, d.out_w / 2, d.out_w % 2, 8 * d.channels, 2 * d.channels,
-                     top, d.y_zero_point - top, d.low, row_bytes};
+      PatchRows rows{scratch, w, b, m, results + oy * row_bytes, d.multiplier_stride * 4, d.channels, d.out_w / 2, d.out_w % 2, 8 * d.channels,
+                     2 * d.channels, top, d.y_zero_point - top, d.low, row_bytes};
       loop_patches(&rows);
     }
   }

@@ -37,9 +37,8 @@ KILN_INLINE void qaverage_pool2d_row(const D& d, const Rows& rows, int32_t oy, S
 
 template <class D, class X, class Y>
 KILN_INLINE void qaverage_pool2d(const D& d, const X* x, const float* m, Y* y) {
-  for_each_row(d, x, d.in_w * d.channels, reinterpret_cast<int8_t*>(y), d.out_w * d.channels, [&](const auto& rows, int32_t oy, Span ky, int8_t* y_row) {
-    qaverage_pool2d_row(d, rows, oy, ky, m, y_row);
-  });
+  for_each_row(d, x, d.in_w * d.channels, reinterpret_cast<int8_t*>(y), d.out_w * d.channels,
+               [&](const auto& rows, int32_t oy, Span ky, int8_t* y_row) { qaverage_pool2d_row(d, rows, oy, ky, m, y_row); });
 }
 
 }  // namespace nn::mve

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: 0BSD
-// The input rows under one output row, padding included, as a strip[column][row of taps][channels]: the window of an output pixel is one run of memory, and
-// overlaps the next one's. Taps come in the order [kernel_w][kernel_h].
+// The input rows under one output row, padding included, as a strip[column][row of taps][channels]: the window of an output
+// pixel is one run of memory, and overlaps the next one's. Taps come in the order [kernel_w][kernel_h].
 #pragma once
 
 #include "../rows.h"
@@ -8,10 +8,12 @@
 
 namespace nn::mve {
 
-// `channels` bytes of each of `columns` columns, which lie `channels` bytes apart in x and `step` in the strip. Bits of `flip` change in all of them.
-// 16 channels of all columns, then the next.
-inline __attribute__((naked, noinline)) void copy_columns(const uint8_t*, uint8_t*, int32_t /*channels*/, int32_t /*columns*/, int32_t /*step*/, uint32_t /*flip*/) {
+// `channels` bytes of each of `columns` columns, which lie `channels` bytes apart in x and `step` in the strip. Bits of `flip` change
+// in all of them. 16 channels of all columns, then the next.
+inline __attribute__((naked, noinline)) void copy_columns(const uint8_t* /*x*/, uint8_t* /*strip*/, int32_t /*channels*/, int32_t /*columns*/,
+                                                         int32_t /*step*/, uint32_t /*flip*/) {
   __asm__ volatile(
+      KILN_ASM_STACK(20)
       "push {r4-r7, lr}\n\t"
       "ldrd r4, r5, [sp, #20]\n\t"
       "vdup.8 q1, r5\n\t"
