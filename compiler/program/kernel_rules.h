@@ -54,13 +54,13 @@ void pack_mve_product(const KernelContext& context, std::vector<std::optional<Te
 std::optional<std::string> refuse_qbinary_integers(const KernelContext& context);
 Tuning tune_qbinary_integers(const KernelContext& context);
 
-// rvv_rules.cpp
-std::optional<std::string> refuse_rvv_layer(const KernelContext& context);
+// rvv_rules.cpp; floats and bytes alike, but for what is refused
+std::optional<std::string> refuse_rvv_floats(const KernelContext& context);
+std::optional<std::string> refuse_rvv_bytes(const KernelContext& context);
 Tuning tune_rvv_dense(const KernelContext& context);
 Tuning tune_rvv_conv2d(const KernelContext& context);
 Tuning tune_rvv_depthwise2d(const KernelContext& context);
-int64_t rvv_conv2d_bytes(const KernelContext& context);
-int64_t rvv_depthwise2d_bytes(const KernelContext& context);
+int64_t rvv_window_bytes(const KernelContext& context);
 void pack_rvv_tile(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 void pack_rvv_depthwise(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every row of the kernel catalogue that this host can run, against the reference kernels: generated layers are compiled with and
+// Every row of the kernel catalogue that this host can run, or emulate for floats, against the reference kernels: generated layers are compiled with and
 // without the optimised rows for several CPUs, run as emitted code, and compared with the reference evaluation.
 #include <fmt/format.h>
 
@@ -80,8 +80,9 @@ void add_pool(LayerSet& set, const char* op) {
                       average ? fmt::format(", count_include_pad={}", set.pick(0, 1)) : ""));
 }
 
-Compiled compiled_for(const Graph& graph, const std::string& cpu, bool reference_only) {
+Compiled compiled_for(const Graph& graph, const std::string& target, const std::string& cpu, bool reference_only) {
   CommonOptions options;
+  options.target = target;
   options.cpu = cpu;
   options.reference_kernels = reference_only;
   Diagnostics diagnostics;
@@ -92,10 +93,10 @@ Compiled compiled_for(const Graph& graph, const std::string& cpu, bool reference
 }
 
 /// Runs the layers as emitted code and compares each with its reference evaluation. Returns the variants that served them.
-std::set<std::string> check(const LayerSet& set, const std::string& cpu, bool reference_only) {
+std::set<std::string> check(const LayerSet& set, const std::string& target, const std::string& cpu, bool reference_only) {
   Result<Graph> graph = parse_graph(set.text(), op_table());
   if (!graph) FAIL(to_string(graph.diagnostic()) << "\n" << set.text());
-  Compiled c = compiled_for(*graph, cpu, reference_only);
+  Compiled c = compiled_for(*graph, target, cpu, reference_only);
   std::vector<Tensor> inputs;
   for (ValueId v : graph->inputs) inputs.push_back(random_tensor(graph->type(v), inputs.size() + 1));
   Result<std::vector<Tensor>> expected = evaluate(*graph, inputs);
@@ -110,7 +111,7 @@ std::set<std::string> check(const LayerSet& set, const std::string& cpu, bool re
     for (size_t k = 0; k < got.size(); ++k) {
       // Sums of a few hundred products of numbers below 1, with and without fused multiply-add.
       if (std::abs(got[k] - want[k]) <= 2e-5 * (1 + std::abs(want[k]))) continue;
-      FAIL(fmt::format("{}: layer {} element {} is {}, expected {}", cpu, i, k, got[k], want[k]));
+      FAIL(fmt::format("{} {}: layer {} element {} is {}, expected {}", target, cpu, i, k, got[k], want[k]));
     }
   }
   std::set<std::string> variants;
@@ -120,9 +121,15 @@ std::set<std::string> check(const LayerSet& set, const std::string& cpu, bool re
 
 /// All of a family's layers for the plain CPU, for a wide one and with reference kernels only.
 void check_everywhere(const LayerSet& set, const std::string& row) {
-  CHECK(check(set, "x86-64", false).count(row) == 1);
-  CHECK(check(set, "native", false).count(row) == 1);
-  CHECK(check(set, "native", true).count(row) == 0);
+  CHECK(check(set, "host", "x86-64", false).count(row) == 1);
+  CHECK(check(set, "host", "native", false).count(row) == 1);
+  CHECK(check(set, "host", "native", true).count(row) == 0);
+}
+
+/// In QEMU, with vectors of 128 and of 256 bits.
+void check_riscv(const LayerSet& set, const std::string& row) {
+  CHECK(check(set, "rv32gcv", "", false).count(row) == 1);
+  CHECK(check(set, "rv64gcv", "rv64gcv_zvl256b", false).count(row) == 1);
 }
 
 }  // namespace
@@ -131,18 +138,21 @@ TEST_CASE("convolutions of all rows agree with the reference") {
   LayerSet set(1);
   while (set.count() < kLayersPerBundle) add_conv(set, false);
   check_everywhere(set, "conv2d.simd");
+  check_riscv(set, "conv2d.rvv");
 }
 
 TEST_CASE("depthwise convolutions of all rows agree with the reference") {
   LayerSet set(2);
   while (set.count() < kLayersPerBundle) add_conv(set, true);
   check_everywhere(set, "depthwise2d.simd");
+  check_riscv(set, "depthwise2d.rvv");
 }
 
 TEST_CASE("dense layers of all rows agree with the reference") {
   LayerSet set(3);
   while (set.count() < kLayersPerBundle) add_dense(set);
   check_everywhere(set, "dense.simd");
+  check_riscv(set, "dense.rvv");
 }
 
 TEST_CASE("pools of all rows agree with the reference") {

@@ -8,8 +8,10 @@ namespace nn::rvv {
 
 // Pixels of a tile whose sums take so many registers each. The other registers hold weights, of two inputs where compilers load ahead.
 KILN_INLINE constexpr int32_t tile_pixels(int32_t registers) { return registers == 8 ? 3 : registers == 4 ? 5 : 12; }
+KILN_INLINE constexpr int32_t float_tile_pixels(int32_t registers) { return registers == 8 ? 2 : registers == 4 ? 5 : 12; }
 // The same for depthwise layers, whose inputs need registers as well.
 KILN_INLINE constexpr int32_t window_pixels(int32_t registers) { return 16 / registers; }
+KILN_INLINE constexpr int32_t float_window_pixels(int32_t registers) { return registers == 8 ? 1 : registers == 4 ? 3 : 8; }
 
 // Rows that a window reaches over, and columns that all windows of a row of outputs reach over, padding included.
 template <class D>

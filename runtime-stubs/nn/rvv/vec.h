@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: 0BSD
-// What integer kernels for RISC-V vectors (zve32x and up) are made of. Channels lie in the lanes, as many at a time as the core's registers
+// What kernels for RISC-V vectors (zve32x and up) are made of. Channels lie in the lanes, as many at a time as the core's registers
 // hold: `vl`, which the core says, so that nothing here knows how long registers are. Sums are int32_t in groups of 8, 4 or 2 registers;
 // bytes are widened to 16 bits when they are loaded, since vwmacc makes 32 bits of 16.
 #pragma once
@@ -23,12 +23,26 @@ KILN_INLINE size_t at_most(int32_t lanes) {
   return static_cast<size_t>(KILN_VECTOR_FLOATS ? lanes : min(lanes, kMostLanes * registers));
 }
 
+// What all groups do alike; Largest is the group that one pixel alone takes.
+template <class Widest>
+struct Products {
+  using Largest = Widest;
+  template <class Sum, class Weights>
+  static KILN_INLINE Sum add_product(Sum sum, int16_t x, Weights weights, size_t vl) {
+    return __riscv_vwmacc(sum, x, weights, vl);
+  }
+  template <class Sum, class Weights>
+  static KILN_INLINE Sum add_products(Sum sum, Weights x, Weights weights, size_t vl) {
+    return __riscv_vwmacc(sum, x, weights, vl);
+  }
+};
+
 // Groups of vectors, by the number of registers that a sum takes.
 template <int32_t registers>
 struct Group;
 
 template <>
-struct Group<8> {
+struct Group<8> : Products<Group<8>> {
   static KILN_INLINE size_t lanes(int32_t wanted) { return __riscv_vsetvl_e32m8(at_most<8>(wanted)); }
   static KILN_INLINE vint32m8_t sums(const int32_t* p, size_t vl) { return __riscv_vle32_v_i32m8(p, vl); }
   static KILN_INLINE vint16m4_t widen(const int8_t* p, size_t vl) { return __riscv_vsext_vf2_i16m4(__riscv_vle8_v_i8m2(p, vl), vl); }
@@ -41,7 +55,7 @@ struct Group<8> {
 };
 
 template <>
-struct Group<4> {
+struct Group<4> : Products<Group<8>> {
   static KILN_INLINE size_t lanes(int32_t wanted) { return __riscv_vsetvl_e32m4(at_most<4>(wanted)); }
   static KILN_INLINE vint32m4_t sums(const int32_t* p, size_t vl) { return __riscv_vle32_v_i32m4(p, vl); }
   static KILN_INLINE vint16m2_t widen(const int8_t* p, size_t vl) { return __riscv_vsext_vf2_i16m2(__riscv_vle8_v_i8m1(p, vl), vl); }
@@ -54,7 +68,7 @@ struct Group<4> {
 };
 
 template <>
-struct Group<2> {
+struct Group<2> : Products<Group<8>> {
   static KILN_INLINE size_t lanes(int32_t wanted) { return __riscv_vsetvl_e32m2(at_most<2>(wanted)); }
   static KILN_INLINE vint32m2_t sums(const int32_t* p, size_t vl) { return __riscv_vle32_v_i32m2(p, vl); }
   static KILN_INLINE vint16m1_t widen(const int8_t* p, size_t vl) { return __riscv_vsext_vf2_i16m1(__riscv_vle8_v_i8mf2(p, vl), vl); }
@@ -68,12 +82,10 @@ struct Group<2> {
 
 template <class T>
 KILN_INLINE int8_t* bytes_of(T* p) {
-  static_assert(sizeof(T) == 1, "elements are bytes");
   return static_cast<int8_t*>(static_cast<void*>(p));
 }
 template <class T>
 KILN_INLINE const int8_t* bytes_of(const T* p) {
-  static_assert(sizeof(T) == 1, "elements are bytes");
   return static_cast<const int8_t*>(static_cast<const void*>(p));
 }
 
@@ -109,18 +121,20 @@ KILN_INLINE void store_all(const Results& results, int32_t c, int8_t* y, int32_t
 
 #else
 
-// The same by integers, for |sum| < 2^23 and 2^-31 <= m < 2^-1. Where m = M * 2^(exponent - 158), 2^31 <= M < 2^32, the product is
-// |sum| * M / 2^32 / 2^s = (high + low / 2^24) / 2^s, s = 126 - exponent >= 1. It is rounded twice, to 24 significant bits and to a whole number.
-// The first rounding matters where it leads to a half, and all halves are whole numbers of `high`. So it does enough if it
-// moves products to `high` or `high` + 1 that lie as near as half of the float's last place, 2^-24 of the leading bit of `high`, which
-// is below 2^23. All others are marked as not whole by one more bit.
+// The same by integers, for |sum| < 2^24 and 2^-31 <= m < 2^-1. Where m = M * 2^(exponent - 158), 2^31 <= M < 2^32, the product is
+// |sum| * M / 2^32 / 2^s = (high + low / 2^24) / 2^s, s = 126 - exponent >= 1. It is rounded twice, to 24 significant bits and to a whole
+// number. The first rounding matters where it leads to a half, and all halves are whole and, but for s = 1, even numbers of `high`. So it
+// does enough if it moves products to `high` or `high` + 1 that lie as near as half of the float's last place, 2^-24 of the leading bit of
+// `high`; to the even one from the middle, which both are as near to if that bit is 2^23. All others are marked as not whole by one more
+// bit.
 __attribute__((noinline)) inline void store_sums(const Results& results, const float* m, const int32_t* sums, int8_t* y, int32_t count) {
   size_t vl;
   for (int32_t i = 0; i < count; i += static_cast<int32_t>(vl)) {
     vl = __riscv_vsetvl_e32m4(static_cast<size_t>(count - i));
     const vint32m4_t sum = __riscv_vle32_v_i32m4(sums + i, vl);
     const vuint32m4_t magnitude = __riscv_vreinterpret_v_i32m4_u32m4(__riscv_vmax(sum, __riscv_vneg(sum, vl), vl));
-    const vuint32m4_t bits = __riscv_vreinterpret_v_i32m4_u32m4(__riscv_vle32_v_i32m4(static_cast<const int32_t*>(static_cast<const void*>(m + i)), vl));
+    const vuint32m4_t bits =
+        __riscv_vreinterpret_v_i32m4_u32m4(__riscv_vle32_v_i32m4(static_cast<const int32_t*>(static_cast<const void*>(m + i)), vl));
     const vuint32m4_t factor = __riscv_vor(__riscv_vsll(bits, 8, vl), 0x80000000u, vl);
     vuint32m4_t high = __riscv_vmulhu(magnitude, factor, vl);
     vuint32m4_t low = __riscv_vsrl(__riscv_vmul(magnitude, factor, vl), 8, vl);  // its last 8 bits are 0
@@ -128,6 +142,7 @@ __attribute__((noinline)) inline void store_sums(const Results& results, const f
     for (size_t shift = 2; shift <= 16; shift *= 2) leading = __riscv_vor(leading, __riscv_vsrl(leading, shift, vl), vl);
     leading = __riscv_vadd(leading, 1, vl);  // twice the leading bit
     low = __riscv_vadd(low, __riscv_vsrl(leading, 1, vl), vl);
+    low = __riscv_vsub(low, __riscv_vand(__riscv_vnot(high, vl), __riscv_vsrl(leading, 24, vl), vl), vl);
     high = __riscv_vadd(high, __riscv_vsrl(low, 24, vl), vl);
     const vbool8_t inexact = __riscv_vmsgtu(__riscv_vand(low, 0xffffffu, vl), leading, vl);
     high = __riscv_vadc(high, high, inexact, vl);
