@@ -50,6 +50,13 @@ void pack_mve_depthwise(const KernelContext& context, std::vector<std::optional<
 Tuning tune_mve_product(const KernelContext& context);
 void pack_mve_product(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
 
+// fpu_rules.cpp
+std::optional<std::string> refuse_fpu_layer(const KernelContext& context);
+std::optional<std::string> refuse_fpu_depthwise(const KernelContext& context);
+/// Weights (operand 1) and bias (operand 2) in blocks of 4 channels, with zeros where there are fewer.
+void pack_fpu_blocks(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+void pack_fpu_depthwise(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+
 // qbinary_rules.cpp
 std::optional<std::string> refuse_qbinary_integers(const KernelContext& context);
 Tuning tune_qbinary_integers(const KernelContext& context);

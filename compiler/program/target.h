@@ -16,6 +16,7 @@ enum Capability : uint32_t {
   kSimdF32 = 1u << 0,  ///< float vectors of Target::vector_bytes through the compiler's vector extensions
   kX86 = 1u << 1,      ///< x86-64: integer vectors of Target::integer_vector_bytes with SSE2, AVX2 or AVX-512BW
   kX86Vnni = 1u << 2,  ///< AVX-512 VNNI with VL: dot products of bytes
+  kFpu = 1u << 3,      ///< 32 single float registers, and few if any vectors
   kArmDsp = 1u << 8,   ///< the DSP instructions of Armv7E-M and Armv8-M: SMLAD, SXTB16
   kArmMve = 1u << 9,   ///< MVE with floats: vectors of 16 bytes (Cortex-M55, M85)
   kRiscvVector = 1u << 16,        ///< RISC-V vectors of integers up to 32 bits (zve32x); Target::integer_vector_bytes is the length to plan for

@@ -78,7 +78,10 @@ Result<Target> make_cortex_m(const std::string& name, const std::string& cpu) {
   feature(llvm::ARM::AEK_DSP, "dsp");
   if (core->extensions & llvm::ARM::AEK_DSP) target.capabilities |= kArmDsp;
   else target.capabilities |= core->thumb2 ? kScalar | kScalarThumb2 : kScalar;
-  if (core->fpu) target.features.emplace_back("fp");
+  if (core->fpu) {
+    target.features.emplace_back("fp");
+    target.capabilities |= kFpu;
+  }
   feature(llvm::ARM::AEK_SIMD, "mve");
   if (core->extensions & llvm::ARM::AEK_SIMD && core->fpu) {
     target.capabilities |= kArmMve | kSimdF32;

@@ -39,6 +39,7 @@ Result<Target> make_riscv(const std::string& name, const std::string& march) {
   for (const char* extension : {"m", "a", "f", "d", "c", "zba", "zbb", "zve32x", "v"})
     if (isa.hasExtension(extension)) target.features.emplace_back(extension);
   if (isa.hasExtension("m") && !isa.hasExtension("e")) target.capabilities |= kScalar | kScalarRiscv;
+  if (isa.hasExtension("f")) target.capabilities |= kFpu;
   target.arena_align = 16;
   target.compile_flags = {"-O2"};
   target.code_in_flash = true;

@@ -58,7 +58,7 @@ for entry in "${compilers[@]}"; do
   fi
   while read -r header; do
     case $(dirname "${header#nn/}") in
-      . | ref | scalar | "$simd") check "$header" "$compiler" "$machine" <<<"#include \"$header\"" ;;
+      . | ref | fpu | scalar | "$simd") check "$header" "$compiler" "$machine" <<<"#include \"$header\"" ;;
     esac
   done < <(find nn -name '*.h' | sort)
   for file in "${instances[@]}"; do

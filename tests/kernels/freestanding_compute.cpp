@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Instances of the kernels of layers and reductions, for freestanding_check.sh.
+#include "nn/fpu/conv2d.h"
 #include "nn/ref/conv2d.h"
 #include "nn/ref/dense.h"
 #include "nn/ref/pool2d.h"
@@ -71,3 +72,9 @@ template void reductions(const uint8_t*, uint8_t*);
 template void reductions(const int32_t*, int32_t*);
 template void reductions(const uint32_t*, uint32_t*);
 template void reductions(const int64_t*, int64_t*);
+
+void fpu_layers(const float* x, const float* w, const float* b, float* y) {
+  nn::fpu::conv2d<nn::fn::clip>(Image{}, x, w, b, y);
+  nn::fpu::depthwise2d<nn::fn::relu>(Image{}, x, w, b, y);
+  nn::fpu::dense<nn::fn::leaky_relu>(Product{}, x, w, b, y);
+}
