@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Instances of the kernels of layers and reductions, for freestanding_check.sh.
 #include "nn/fpu/conv2d.h"
+#include "nn/ref/arg_reduce.h"
 #include "nn/ref/conv2d.h"
+#include "nn/ref/cumulative.h"
 #include "nn/ref/dense.h"
 #include "nn/ref/pool2d.h"
 #include "nn/math_f64.h"
@@ -25,7 +27,7 @@ struct Product {
 };
 
 struct Vectors {
-  static constexpr int32_t outer = 2, axis_dim = 10, inner = 1;
+  static constexpr int32_t outer = 2, axis_dim = 10, inner = 1, exclusive = 0, reverse = 1;
 };
 
 struct Rows {
@@ -52,7 +54,9 @@ void layers(const T* x, const T* w, const T* b, T* y) {
 }
 
 template <class T>
-void reductions(const T* x, T* y) {
+void reductions(const T* x, T* y, int64_t* positions) {
+  nn::ref::arg_reduce<nn::fn::greater>(Vectors{}, x, positions);
+  nn::ref::cumulative_sum(Vectors{}, x, y);
   nn::ref::max_pool2d(Image{}, x, y);
   nn::ref::reduce<nn::fn::reduce_sum>(Rows{}, x, y);
   nn::ref::reduce<nn::fn::reduce_mean>(Runs{}, x, y);
@@ -65,13 +69,13 @@ void reductions(const T* x, T* y) {
 
 template void layers(const float*, const float*, const float*, float*);
 template void layers(const double*, const double*, const double*, double*);
-template void reductions(const float*, float*);
-template void reductions(const double*, double*);
-template void reductions(const int8_t*, int8_t*);
-template void reductions(const uint8_t*, uint8_t*);
-template void reductions(const int32_t*, int32_t*);
-template void reductions(const uint32_t*, uint32_t*);
-template void reductions(const int64_t*, int64_t*);
+template void reductions(const float*, float*, int64_t*);
+template void reductions(const double*, double*, int64_t*);
+template void reductions(const int8_t*, int8_t*, int64_t*);
+template void reductions(const uint8_t*, uint8_t*, int64_t*);
+template void reductions(const int32_t*, int32_t*, int64_t*);
+template void reductions(const uint32_t*, uint32_t*, int64_t*);
+template void reductions(const int64_t*, int64_t*, int64_t*);
 
 void fpu_layers(const float* x, const float* w, const float* b, float* y) {
   nn::fpu::conv2d<nn::fn::clip>(Image{}, x, w, b, y);
