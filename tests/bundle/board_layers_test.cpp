@@ -22,9 +22,9 @@ class LayerGenerator {
     Graph graph;
     GraphBuilder b(graph, {"layer"});
     for (int i = 0; i < layers; ++i) {
-      int kind = pick(0, 3);
+      int kind = pick(0, 5);
       Attrs attrs = numbers();
-      Result<ValueId> y = kind == 0 ? dense(graph, b, attrs) : convolution(graph, b, attrs, kind == 1);
+      Result<ValueId> y = kind == 0 ? dense(graph, b, attrs) : kind == 4 ? sum(graph, b, attrs) : kind == 5 ? average(graph, b, attrs) : convolution(graph, b, attrs, kind == 1);
       INFO((y.ok() ? "" : y.diagnostic().message));
       REQUIRE(y.ok());
       graph.add_output(*y, "y" + std::to_string(i));
@@ -86,6 +86,31 @@ class LayerGenerator {
     int64_t taken = depthwise ? 1 : channels;
     set_multiplier(attrs, out, kh * kw * taken);
     return b.add(ops::qconv2d, {x, weights(b, {out, kh, kw, taken}), bias(b, out)}, std::move(attrs));
+  }
+
+  /// Of operands of one shape, or with a second one that is the same for all rows, or for all columns.
+  Result<ValueId> sum(Graph& graph, GraphBuilder& b, Attrs attrs) {
+    int64_t rows = pick(1, most_pixels()), columns = pick(1, most_channels());
+    Shape other{pick(0, 3) == 0 ? 1 : rows, pick(0, 3) == 0 ? 1 : columns};
+    attrs.set("functor", std::string(pick(0, 1) ? "add" : "sub"));
+    for (const char* operand : {"a", "b"}) {
+      attrs.set(std::string(operand) + "_scale", static_cast<double>(pick(1, 200)) * 1e-3);
+      attrs.set(std::string(operand) + "_zero_point", int64_t{pick(integer_range(x_).low, integer_range(x_).high)});
+    }
+    return b.add(ops::qbinary, {graph.add_input("x", {x_, {rows, columns}, {}}), graph.add_input("z", {x_, other, {}})}, std::move(attrs));
+  }
+
+  Result<ValueId> average(Graph& graph, GraphBuilder& b, Attrs attrs) {
+    int64_t kh = pick(1, 4), kw = pick(1, 4);
+    std::vector<int64_t> pads;
+    for (int i = 0; i < 4; ++i) pads.push_back(pick(0, static_cast<int>(i % 2 ? kw : kh) - 1));
+    ValueId x = graph.add_input("x", {x_, {pick(1, 2), kh + pick(0, 5), kw + pick(0, most_pixels()), pick(1, most_channels())}, {}});
+    attrs.set("kernel_shape", std::vector<int64_t>{kh, kw});
+    attrs.set("strides", std::vector<int64_t>{pick(1, 3), pick(1, 3)});
+    attrs.set("pads", pads);
+    attrs.set("count_include_pad", int64_t{pick(0, 1)});
+    attrs.set("x_scale", static_cast<double>(pick(1, 200)) * 1e-3);
+    return b.add(ops::qaverage_pool2d, {x}, std::move(attrs));
   }
 
   /// Now and then more than a group of vector registers or a tile takes.
