@@ -87,7 +87,7 @@ TEST_CASE("a profile counts the instructions of each layer, the same in every ru
     ProcessResult run = kiln_command({"run", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "-q", "--input", input.string(), "--target", "rv32imafc", "--profile"});
     INFO(run.output);
     REQUIRE(run.exit_code == 0);
-    CHECK(std::regex_search(run.output, std::regex("[1-9][0-9]* instructions per inference, [1-9][0-9]* bytes of stack on rv32imafc")));
+    CHECK(std::regex_search(run.output, std::regex("[1-9][0-9]* instructions per inference, [0-9]+ bytes of stack on rv32imafc")));
     if (i == 0) first = run.output;
     CHECK(run.output == first);
   }
