@@ -105,7 +105,7 @@ class LayerGenerator {
     std::vector<int64_t> pads;
     for (int i = 0; i < 4; ++i) pads.push_back(pick(0, static_cast<int>(i % 2 ? kw : kh) - 1));
     ValueId x = graph.add_input("x", {x_, {pick(1, 2), kh + pick(0, 5), kw + pick(0, most_pixels()), pick(1, most_channels())}, {}});
-    attrs.set("kernel_shape", std::vector<int64_t>{kh, kw});
+    attrs.set("kernel", std::vector<int64_t>{kh, kw});
     attrs.set("strides", std::vector<int64_t>{pick(1, 3), pick(1, 3)});
     attrs.set("pads", pads);
     attrs.set("count_include_pad", int64_t{pick(0, 1)});
