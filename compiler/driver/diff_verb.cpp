@@ -193,6 +193,9 @@ ExitCode diff(const Options& options, const Terminal& terminal) {
   std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);
   if (!compiled) return code;
+  if (options.timed_runs > 0 && compiled->target.board)
+    return terminal.fail(error(DiagId::bad_usage, fmt::format("--time measures this machine, {} runs in QEMU.", compiled->target.name),
+                               "`kiln run --profile` counts the instructions."));
   Result<OnnxRuntime> ort = OnnxRuntime::load();
   if (!ort) return terminal.fail(ort.diagnostic());
   Result<std::vector<InputSet>> sets = choose_inputs(options, compiled->program);

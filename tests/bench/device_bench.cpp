@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// device_bench: instructions, modelled cycles, arena and stack of real models on microcontrollers in QEMU, beside TensorFlow Lite Micro's. Counts are exact, so the
+// device_bench: instructions, modelled cycles, arena, flash and stack of real models on microcontrollers in QEMU, beside TensorFlow Lite Micro's. Counts are exact, so the
 // results of one run serve as bounds for the next: more than 2 % above the committed ones is an error.
 #include <fmt/format.h>
 
@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "compiler/driver/bundle_runner.h"
+#include "compiler/driver/footprint.h"
 #include "compiler/driver/input_sets.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/table.h"
@@ -25,7 +26,7 @@ constexpr double kTolerance = 1.02;
 /// So that the clock of a Cortex-M resolves a few instructions.
 constexpr uint32_t kRuns = 2;
 constexpr const char* kCommitted = KILN_SOURCE_DIR "/tests/bench/device_results.csv";
-constexpr const char* kHeader = "model,target,goal,build,instructions,arena,stack";
+constexpr const char* kHeader = "model,target,goal,build,instructions,arena,flash,stack";
 
 struct Options {
   fs::path models = std::getenv("KILN_MODELS") ? std::getenv("KILN_MODELS") : KILN_SOURCE_DIR "/../shared/models";
@@ -46,6 +47,7 @@ struct Key {
 struct Measurement {
   std::string build;  ///< compiler and level: "gcc -O2"
   int64_t instructions = 0, arena = 0, stack = 0;
+  int64_t flash = 0;   ///< code, constants and the compiler's routines, without weights
   int64_t spread = 0;  ///< between the inputs with the most and the fewest instructions
   int64_t macs = 0;
   std::optional<int64_t> cycles;  ///< as modelled, where the core's timing is published
@@ -63,11 +65,11 @@ std::vector<std::vector<std::string>> read_csv(const fs::path& path) {
   return rows;
 }
 
-/// Instructions by model and target, as committed.
-std::map<Key, int64_t> committed_results() {
-  std::map<Key, int64_t> out;
+/// The committed rows.
+std::map<Key, std::vector<std::string>> committed_results() {
+  std::map<Key, std::vector<std::string>> out;
   for (const std::vector<std::string>& row : read_csv(kCommitted))
-    if (row.size() == 7 && row[0] != "model") out[{row[0], row[1], row[2]}] = std::stoll(row[4]);
+    if (row.size() == 8 && row[0] != "model") out[{row[0], row[1], row[2]}] = row;
   return out;
 }
 
@@ -112,14 +114,17 @@ Result<int64_t> cycles_of_run(const BuiltBundle& image, const std::string& targe
 }
 
 Result<Measurement> measure_build(const Compiled& c, const BuildOptions& build, int input_sets) {
-  Result<BuiltBundle> image = BuiltBundle::build(c.program, c.target, emit_bundle(c.program, c.target, c.info, {}), build);
+  const std::vector<OutputFile> bundle = emit_bundle(c.program, c.target, c.info, {});
+  Result<BuiltBundle> image = BuiltBundle::build(c.program, c.target, bundle, build);
   if (!image) return image.diagnostic();
+  Result<Footprint> footprint = measure_footprint(c, bundle, build);
+  if (!footprint) return footprint.diagnostic();
   std::vector<std::vector<Tensor>> inputs = make_inputs(c.program, input_sets);
   Result<RunResult> run = image->run(inputs, {.timed_runs = kRuns});
   if (!run) return run.diagnostic();
   auto [least, most] = std::minmax_element(run->instructions.begin(), run->instructions.end());
   Measurement m{fmt::format("{} {}", build.compiler, fmt::join(build.flags, " ")), run->instructions.front(), c.program.memory.arena_bytes, run->stack_bytes,
-                *most - *least, c.program.macs(), std::nullopt};
+                footprint->flash_bytes() - footprint->code.weight_bytes, *most - *least, c.program.macs(), std::nullopt};
   if (bench::has_cycle_model(c.target.name)) {
     Result<int64_t> cycles = cycles_of_run(*image, c.target.name, inputs);
     if (!cycles) return cycles.diagnostic();
@@ -154,14 +159,20 @@ Result<Measurement> measure(const Options& options, const Key& key) {
 /// "m4" of cortex-m4; M85 and rv64 have no figures.
 std::string baseline_core(const std::string& target) { return target.starts_with("cortex-") ? target.substr(7) : target; }
 
+void compare(const Key& key, const char* what, int64_t now, int64_t before, std::vector<std::string>& regressions) {
+  const double ratio = static_cast<double>(now) / static_cast<double>(before);
+  if (ratio <= kTolerance) return;
+  regressions.push_back(fmt::format("{} on {} for {}: {} {}, {} before ({:+.1f} %)", key.model, key.target, key.goal, with_commas(now), what, with_commas(before), 100 * (ratio - 1)));
+}
+
 bool run(const Options& options) {
   const auto committed = committed_results();
   const auto baseline = baseline_results(options.baseline);
   std::map<Key, Measurement> results;
   std::vector<std::string> regressions;
-  std::vector<std::string> head{"model", "target", "goal", "build", "instructions", "per MAC", "TFLM", "ratio", "cycles", "per MAC", "arena", "stack"};
+  std::vector<std::string> head{"model", "target", "goal", "build", "instructions", "per MAC", "TFLM", "ratio", "cycles", "per MAC", "arena", "flash", "stack"};
   if (options.inputs > 1) head.emplace_back("spread");
-  Table table(head, {4, 5, 6, 7, 8, 9, 10, 11, 12});
+  Table table(head, {4, 5, 6, 7, 8, 9, 10, 11, 12, 13});
   for (const std::string& target : options.targets) {
     for (const std::string& model : options.names) {
       for (const char* goal : {"speed", "size"}) {
@@ -179,23 +190,23 @@ bool run(const Options& options) {
                                      theirs == baseline.end() ? "" : with_commas(theirs->second),
                                      theirs == baseline.end() ? "" : fmt::format("{:.3f}", count / static_cast<double>(theirs->second)),
                                      m->cycles ? with_commas(*m->cycles) : "", m->cycles ? fmt::format("{:.2f}", static_cast<double>(*m->cycles) / static_cast<double>(m->macs)) : "",
-                                     with_commas(m->arena), with_commas(m->stack)};
+                                     with_commas(m->arena), with_commas(m->flash), with_commas(m->stack)};
         if (options.inputs > 1) row.push_back(with_commas(m->spread));
         table.add(row);
-        if (bound != committed.end() && count > kTolerance * static_cast<double>(bound->second))
-          regressions.push_back(fmt::format("{} on {} for {}: {} instructions, {} before ({:+.1f} %)", model, target, goal, with_commas(m->instructions), with_commas(bound->second),
-                                            100 * (count / static_cast<double>(bound->second) - 1)));
+        if (bound != committed.end()) {
+          compare(key, "instructions", m->instructions, std::stoll(bound->second[4]), regressions);
+          compare(key, "bytes of arena", m->arena, std::stoll(bound->second[5]), regressions);
+          compare(key, "bytes of flash", m->flash, std::stoll(bound->second[6]), regressions);
+        }
       }
     }
   }
   fmt::print("{}", table.text());
   for (const std::string& r : regressions) fmt::print(stderr, "regression: {}\n", r);
   if (!options.update) return regressions.empty();
-  std::map<Key, std::vector<std::string>> rows;
-  for (const std::vector<std::string>& row : read_csv(kCommitted))
-    if (row.size() == 7 && row[0] != "model") rows[{row[0], row[1], row[2]}] = row;
+  std::map<Key, std::vector<std::string>> rows = committed;
   for (const auto& [key, m] : results)
-    rows[key] = {key.model, key.target, key.goal, m.build, fmt::format("{}", m.instructions), fmt::format("{}", m.arena), fmt::format("{}", m.stack)};
+    rows[key] = {key.model, key.target, key.goal, m.build, fmt::format("{}", m.instructions), fmt::format("{}", m.arena), fmt::format("{}", m.flash), fmt::format("{}", m.stack)};
   std::string text = std::string(kHeader) + "\n";
   for (const auto& [key, row] : rows) text += fmt::format("{}\n", fmt::join(row, ","));
   return write_file(kCommitted, text).ok();

@@ -94,6 +94,9 @@ TEST_CASE("a profile counts the instructions of each layer, the same in every ru
   ProcessResult here = kiln_command({"run", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "--input", input.string(), "--profile"});
   CHECK(here.exit_code == 1);
   CHECK(here.output.find("--target cortex-m4") != std::string::npos);
+  ProcessResult timed = kiln_command({"diff", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "--target", "cortex-m4", "--time", "10"});
+  CHECK(timed.exit_code == 1);
+  CHECK(timed.output.find("kiln run --profile") != std::string::npos);
 }
 
 TEST_CASE("the time of integer layers does not depend on the data") {
