@@ -58,9 +58,8 @@ Status lower_arg(const Graph& graph, const Node& node, Lowering& lowering) {
   return Done{};
 }
 
-bool permute_arg(const OpArgs& args, std::span<const int64_t> perm, Attrs& attrs) {
-  for (size_t i = 0; i < perm.size(); ++i)
-    if (perm[i] == args.attrs.i("axis")) attrs.set("axis", static_cast<int64_t>(i));
+bool permute_arg(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) {
+  permute_axis(attrs, "axis", perm);
   return true;
 }
 

@@ -165,10 +165,18 @@ void compare(const Key& key, const char* what, int64_t now, int64_t before, std:
   regressions.push_back(fmt::format("{} on {} for {}: {} {}, {} before ({:+.1f} %)", key.model, key.target, key.goal, with_commas(now), what, with_commas(before), 100 * (ratio - 1)));
 }
 
+/// Puts a result into the committed ones at once, so that long runs may be ended.
+bool store(const Key& key, const Measurement& m) {
+  std::map<Key, std::vector<std::string>> rows = committed_results();
+  rows[key] = {key.model, key.target, key.goal, m.build, fmt::format("{}", m.instructions), fmt::format("{}", m.arena), fmt::format("{}", m.flash), fmt::format("{}", m.stack)};
+  std::string text = std::string(kHeader) + "\n";
+  for (const auto& [_, row] : rows) text += fmt::format("{}\n", fmt::join(row, ","));
+  return write_file(kCommitted, text).ok();
+}
+
 bool run(const Options& options) {
   const auto committed = committed_results();
   const auto baseline = baseline_results(options.baseline);
-  std::map<Key, Measurement> results;
   std::vector<std::string> regressions;
   std::vector<std::string> head{"model", "target", "goal", "build", "instructions", "per MAC", "TFLM", "ratio", "cycles", "per MAC", "arena", "flash", "stack"};
   if (options.inputs > 1) head.emplace_back("spread");
@@ -182,7 +190,7 @@ bool run(const Options& options) {
           fmt::print(stderr, "{}\n", to_string(m.diagnostic()));
           return false;
         }
-        results[key] = *m;
+        if (options.update && !store(key, *m)) return false;
         auto theirs = baseline.find({baseline_core(target), model});
         auto bound = committed.find(key);
         const auto count = static_cast<double>(m->instructions);
@@ -193,7 +201,7 @@ bool run(const Options& options) {
                                      with_commas(m->arena), with_commas(m->flash), with_commas(m->stack)};
         if (options.inputs > 1) row.push_back(with_commas(m->spread));
         table.add(row);
-        if (bound != committed.end()) {
+        if (bound != committed.end() && !options.update) {
           compare(key, "instructions", m->instructions, std::stoll(bound->second[4]), regressions);
           compare(key, "bytes of arena", m->arena, std::stoll(bound->second[5]), regressions);
           compare(key, "bytes of flash", m->flash, std::stoll(bound->second[6]), regressions);
@@ -203,13 +211,7 @@ bool run(const Options& options) {
   }
   fmt::print("{}", table.text());
   for (const std::string& r : regressions) fmt::print(stderr, "regression: {}\n", r);
-  if (!options.update) return regressions.empty();
-  std::map<Key, std::vector<std::string>> rows = committed;
-  for (const auto& [key, m] : results)
-    rows[key] = {key.model, key.target, key.goal, m.build, fmt::format("{}", m.instructions), fmt::format("{}", m.arena), fmt::format("{}", m.flash), fmt::format("{}", m.stack)};
-  std::string text = std::string(kHeader) + "\n";
-  for (const auto& [key, row] : rows) text += fmt::format("{}\n", fmt::join(row, ","));
-  return write_file(kCommitted, text).ok();
+  return regressions.empty();
 }
 
 }  // namespace

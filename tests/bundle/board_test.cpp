@@ -13,18 +13,13 @@
 #include "compiler/ir/random_tensor.h"
 #include "compiler/support/files.h"
 #include "targets/targets.h"
+#include "tests/kiln_command.h"
 
 using namespace kiln;
+using namespace kiln::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-ProcessResult kiln_command(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), KILN_BINARY);
-  Result<ProcessResult> result = run_process(arguments, ".");
-  REQUIRE(result.ok());
-  return *std::move(result);
-}
 
 /// The targets that have a board.
 std::vector<std::string> board_targets() {

@@ -9,6 +9,7 @@
 #include "compiler/driver/input_sets.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/process.h"
+#include "tests/kiln_command.h"
 
 using namespace kiln;
 namespace fs = std::filesystem;
@@ -21,11 +22,7 @@ std::unique_ptr<Compiled> compile(const fs::path& model, const std::string& cpu 
   CommonOptions options;
   options.model = model;
   options.cpu = cpu;
-  Diagnostics diagnostics;
-  std::optional<Compiled> compiled = compile_model(options, diagnostics);
-  for (const Diagnostic& d : diagnostics.all()) UNSCOPED_INFO(to_string(d));
-  REQUIRE(compiled);
-  return std::make_unique<Compiled>(*std::move(compiled));
+  return test::compile(options);
 }
 
 std::vector<OutputFile> bundle_of(const Compiled& c) { return emit_bundle(c.program, c.target, c.info, {make_test_vectors(c, 1), {}}); }

@@ -7,26 +7,15 @@
 #include "compiler/driver/process.h"
 #include "compiler/support/files.h"
 #include "passes/select_kernels.h"
+#include "tests/kiln_command.h"
 
 using namespace kiln;
+using namespace kiln::test;
 namespace fs = std::filesystem;
 
 namespace {
 
 const std::string kDigits = KILN_SOURCE_DIR "/examples/digits/digits.onnx";
-
-ProcessResult kiln_in(const fs::path& folder, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), KILN_BINARY);
-  Result<ProcessResult> result = run_process(arguments, folder);
-  REQUIRE(result.ok());
-  return *std::move(result);
-}
-
-TemporaryFolder temporary_folder() {
-  Result<TemporaryFolder> folder = TemporaryFolder::create();
-  REQUIRE(folder.ok());
-  return *std::move(folder);
-}
 
 }  // namespace
 

@@ -12,20 +12,15 @@
 #include "compiler/frontend/tensor_file.h"
 #include "compiler/reference/onnxruntime.h"
 #include "compiler/support/files.h"
+#include "tests/kiln_command.h"
 
 using namespace kiln;
+using namespace kiln::test;
 namespace fs = std::filesystem;
 
 namespace {
 
 const std::string kTiny = KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx";
-
-ProcessResult kiln_command(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), KILN_BINARY);
-  Result<ProcessResult> result = run_process(arguments, ".");
-  REQUIRE(result.ok());
-  return *std::move(result);
-}
 
 bool has_onnxruntime() {
   if (OnnxRuntime::load().ok()) return true;
@@ -40,12 +35,6 @@ std::optional<fs::path> model_folder(const std::string& name) {
   if (fs::exists(folder / "model.onnx")) return folder;
   WARN("skipped: there is no " << name << " in KILN_MODELS");
   return std::nullopt;
-}
-
-TemporaryFolder temporary_folder() {
-  Result<TemporaryFolder> folder = TemporaryFolder::create();
-  REQUIRE(folder.ok());
-  return *std::move(folder);
 }
 
 void write_tensor(const fs::path& path, const Tensor& tensor) { REQUIRE(write_file(path, save_npy(tensor)).ok()); }

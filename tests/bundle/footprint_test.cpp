@@ -14,37 +14,22 @@
 #include "compiler/driver/input_sets.h"
 #include "compiler/driver/process.h"
 #include "compiler/support/files.h"
+#include "tests/kiln_command.h"
 
 using namespace kiln;
+using namespace kiln::test;
 namespace fs = std::filesystem;
 
 namespace {
 
 const std::string kDigits = KILN_SOURCE_DIR "/examples/digits/digits.onnx";
 
-ProcessResult kiln_in(const fs::path& folder, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), KILN_BINARY);
-  Result<ProcessResult> result = run_process(arguments, folder);
-  REQUIRE(result.ok());
-  return *std::move(result);
-}
-
-TemporaryFolder temporary_folder() {
-  Result<TemporaryFolder> folder = TemporaryFolder::create();
-  REQUIRE(folder.ok());
-  return *std::move(folder);
-}
-
 std::unique_ptr<Compiled> compile(const fs::path& model, const std::string& target, Goal goal) {
   CommonOptions options;
   options.model = model;
   options.target = target;
   options.goal = goal;
-  Diagnostics diagnostics;
-  std::optional<Compiled> compiled = compile_model(options, diagnostics);
-  for (const Diagnostic& d : diagnostics.all()) UNSCOPED_INFO(to_string(d));
-  REQUIRE(compiled);
-  return std::make_unique<Compiled>(*std::move(compiled));
+  return test::compile(options);
 }
 
 /// The bound for the code that `compiler` makes is one for what a run really takes.

@@ -7,17 +7,12 @@
 #include "compiler/driver/layer_diff.h"
 #include "compiler/driver/options.h"
 #include "compiler/driver/process.h"
+#include "tests/kiln_command.h"
 
 using namespace kiln;
+using namespace kiln::test;
 
 namespace {
-
-ProcessResult kiln_command(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), KILN_BINARY);
-  Result<ProcessResult> result = run_process(arguments, ".");
-  REQUIRE(result.ok());
-  return *std::move(result);
-}
 
 /// A program of `steps` steps of which each writes the tensor that `writes` names.
 Program program_of(const std::vector<ProgramTensor>& tensors, const std::vector<uint32_t>& writes) {
