@@ -95,7 +95,7 @@ void Importer::report_unknown_operators(const NodeOrder& order, const Scope& sco
       if (Result<NodeOrder> inner_order = order_nodes(body, outputs))
         report_unknown_operators(*inner_order, inner);
     } else if (!is_if(*node) &&
-               !op_table().find_onnx(plain_domain(node->domain()), node->op_type())) {
+               !op_table().find_onnx(plain_domain(node->domain()), node->op_type()) && !has_definition(*node)) {
       diagnostics_.report(
           unknown_operator(*node).at_node(describe(*node, scope.path + ordered.name())));
     }
@@ -143,6 +143,7 @@ Result<std::vector<Importer::Binding>> Importer::import_by_kind(Site& site) {
   if (const Function* function = function_of(site.node)) return call_function(site, *function);
   if (is_if(site.node)) return choose_branch(site);
   const OpDef* op = op_table().find_onnx(plain_domain(site.node.domain()), site.node.op_type());
+  if (!op && has_definition(site.node)) return call_definition(site);
   if (!op) return std::vector<Binding>{};  // reported by report_unknown_operators
   return apply_operator(site, *op);
 }

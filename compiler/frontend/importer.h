@@ -10,6 +10,7 @@
 
 #include <onnx/onnx_pb.h>
 
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -82,6 +83,8 @@ class Importer {
   Result<std::vector<Binding>> import_by_kind(Site& site);
   Result<std::vector<Binding>> call_function(Site& site, const Function& function);
   Result<std::vector<Binding>> choose_branch(Site& site);
+  /// For operators without a record that ONNX itself defines by a function body.
+  Result<std::vector<Binding>> call_definition(Site& site);
   /// What the first `count` of a called body's outputs are.
   Result<std::vector<Binding>> results_of(const std::vector<std::string_view>& outputs, int count,
                                           Scope& inner);
@@ -95,6 +98,7 @@ class Importer {
   Result<Binding> convert_initializer(std::string_view name, Binding& binding);
   Result<AttrProtos> attributes_of(const onnx::NodeProto& node, const Scope& scope) const;
   [[nodiscard]] const Function* function_of(const onnx::NodeProto& node) const;
+  [[nodiscard]] static bool has_definition(const onnx::NodeProto& node);
   [[nodiscard]] static bool is_if(const onnx::NodeProto& node);
   bool within_limits();
   void report(Diagnostic d, const Site& site);
@@ -105,6 +109,7 @@ class Importer {
   Graph& graph_;
   Diagnostics& diagnostics_;
   std::map<std::string, Function, std::less<>> functions_;
+  std::deque<onnx::FunctionProto> definitions_;  ///< of operators, made for the nodes that use them
   std::vector<const Function*> calls_;       ///< that are being imported, outermost first
   std::unordered_set<const void*> scanned_;  ///< bodies whose unknown operators have been reported
   size_t nodes_ = 0;

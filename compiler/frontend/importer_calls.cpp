@@ -2,12 +2,14 @@
 // The part of the Importer that imports a body within a body: local functions and branches of If.
 #include <fmt/format.h>
 #include <google/protobuf/unknown_field_set.h>
+#include <onnx/defs/schema.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "compiler/frontend/importer.h"
 #include "compiler/frontend/limits.h"
+#include "compiler/frontend/tensor_proto.h"
 
 namespace kiln {
 namespace {
@@ -24,6 +26,12 @@ std::vector<std::string> unknown_strings(const google::protobuf::UnknownFieldSet
         f.number() == number && f.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
       out.push_back(f.length_delimited());
   return out;
+}
+
+/// What ONNX says of the node's operator, where it defines that by a function of other operators.
+const onnx::OpSchema* defining_schema(const onnx::NodeProto& node, int opset) {
+  const onnx::OpSchema* schema = onnx::OpSchemaRegistry::Schema(node.op_type(), opset, std::string(plain_domain(node.domain())));
+  return schema && (schema->HasFunction() || schema->HasContextDependentFunction()) ? schema : nullptr;
 }
 
 std::string function_key(std::string_view domain, std::string_view name,
@@ -66,6 +74,10 @@ const Importer::Function* Importer::function_of(const onnx::NodeProto& node) con
   auto it = functions_.find(
       function_key(node.domain(), node.op_type(), node.unknown_fields(), kNodeOverload));
   return it == functions_.end() ? nullptr : &it->second;
+}
+
+bool Importer::has_definition(const onnx::NodeProto& node) {
+  return defining_schema(node, std::numeric_limits<int>::max()) != nullptr;
 }
 
 bool Importer::is_if(const onnx::NodeProto& node) {
@@ -121,6 +133,52 @@ Result<std::vector<Importer::Binding>> Importer::call_function(Site& site,
   import_body(proto.node(), outputs, inner);
   calls_.pop_back();
   return results_of(outputs, site.node.output_size(), inner);
+}
+
+Result<std::vector<Importer::Binding>> Importer::call_definition(Site& site) {
+  onnx::NodeProto node = site.node;
+  Result<AttrProtos> attributes = attributes_of(site.node, site.scope);
+  if (!attributes) return std::move(attributes).diagnostic();
+  node.clear_attribute();
+  for (const auto& [name, attribute] : *attributes) {
+    onnx::AttributeProto& own = *node.add_attribute();
+    own = *attribute;
+    own.set_name(name);
+  }
+  std::vector<onnx::TypeProto> types(static_cast<size_t>(node.input_size()));
+  for (int i = 0; i < node.input_size(); ++i)
+    if (Result<Binding> input = node.input(i).empty() ? Binding{} : resolve(node.input(i), site.scope); input && input->value != kNoValue) {
+      const TensorType& type = graph_.type(input->value);
+      onnx::TypeProto::Tensor* proto = types[static_cast<size_t>(i)].mutable_tensor_type();
+      proto->set_elem_type(onnx_number(type.dtype));
+      for (int64_t d : type.shape) proto->mutable_shape()->add_dim()->set_dim_value(d);
+    }
+
+  auto opset = site.scope.opsets->find(std::string(plain_domain(node.domain())));
+  const onnx::OpSchema* schema =
+      opset == site.scope.opsets->end() ? nullptr : defining_schema(node, static_cast<int>(std::min<int64_t>(opset->second, limits::kNewestOpset)));
+  if (!schema)
+    return error(DiagId::unsupported_node, fmt::format("{} is not there in the opset that the model imports.", node.op_type()), "export it again.");
+  onnx::FunctionProto& body = definitions_.emplace_back();
+  try {
+    if (schema->HasFunction())
+      body = *schema->GetFunction();
+    else if (!schema->BuildContextDependentFunction(onnx::FunctionBodyBuildContextImpl(node, types), body))
+      return error(DiagId::bad_node, fmt::format("{} is not defined for these inputs and attributes.", node.op_type()));
+  } catch (const std::exception& e) {  // libonnx does not check the attributes that it reads
+    return error(DiagId::bad_node, fmt::format("{} is not defined for these attributes: {}", node.op_type(), e.what()));
+  }
+  Function function;
+  function.proto = &body;
+  function.opsets = *site.scope.opsets;
+  if (Result<Opsets> own = read_opsets(body.opset_import()))
+    for (const auto& [domain, version] : *own) function.opsets[domain] = version;
+  for (const auto& [name, attribute] : schema->attributes())
+    if (attribute.default_value.has_type()) {
+      function.defaults.push_back(attribute.default_value);
+      function.defaults.back().set_name(name);
+    }
+  return call_function(site, function);
 }
 
 Result<std::vector<Importer::Binding>> Importer::results_of(

@@ -173,6 +173,12 @@ std::optional<DType> dtype_from_onnx(int32_t data_type) {
   return type ? type->dtype : std::nullopt;
 }
 
+int32_t onnx_number(DType dtype) {
+  for (const OnnxType& type : kTypes)
+    if (type.dtype == dtype) return type.number;
+  KILN_CHECK(false, "a dtype that ONNX has no number for");
+}
+
 std::string onnx_type_name(int32_t data_type) {
   const OnnxType* type = find_type(data_type);
   return type ? std::string(type->name) : fmt::format("number {}", data_type);
@@ -199,8 +205,7 @@ onnx::TensorProto tensor_to_proto(const Tensor& tensor, const std::string& name)
   KILN_CHECK(!is_packed(tensor.type.dtype), "a tensor of 4-bit elements is written to ONNX");
   onnx::TensorProto proto;
   proto.set_name(name);
-  for (const OnnxType& type : kTypes)
-    if (type.dtype == tensor.type.dtype) proto.set_data_type(type.number);
+  proto.set_data_type(onnx_number(tensor.type.dtype));
   for (int64_t dim : tensor.type.shape) proto.add_dims(dim);
   proto.set_raw_data(reinterpret_cast<const char*>(tensor.bytes().data()), tensor.bytes().size());
   return proto;

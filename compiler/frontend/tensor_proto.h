@@ -14,6 +14,8 @@ namespace kiln {
 /// The DType of a TensorProto.DataType number, or nothing for strings, complex numbers, 8-bit
 /// floats and numbers not known.
 std::optional<DType> dtype_from_onnx(int32_t data_type);
+/// The TensorProto.DataType number of a DType.
+int32_t onnx_number(DType dtype);
 /// "string", "complex64", ..., or the number.
 std::string onnx_type_name(int32_t data_type);
 
