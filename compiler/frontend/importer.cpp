@@ -2,6 +2,7 @@
 #include "compiler/frontend/importer.h"
 
 #include <fmt/format.h>
+#include <onnx/defs/schema.h>
 
 #include <algorithm>
 #include <utility>
@@ -23,6 +24,14 @@ Diagnostic unknown_operator(const onnx::NodeProto& node) {
                                             node.op_type(), domain),
                control ? "unroll the loop, or move it to the application around the model."
                        : "`kiln ops` lists the operators that are.");
+}
+
+/// Whether the operator of the default domain has another definition in `opset` than in the oldest opset that the records describe.
+bool changed_since(const std::string& type, int64_t opset) {
+  if (type == "AveragePool") return false;  // opset 7 only added count_include_pad
+  const onnx::OpSchema* old = onnx::OpSchemaRegistry::Schema(type, static_cast<int>(opset));
+  const onnx::OpSchema* described = onnx::OpSchemaRegistry::Schema(type, static_cast<int>(limits::kOldestDescribedOpset));
+  return !old || !described || old->SinceVersion() != described->SinceVersion();
 }
 
 }  // namespace
@@ -166,6 +175,10 @@ Result<OnnxNode> Importer::onnx_node(Site& site, const OpDef& op) {
         DiagId::unsupported_node,
         fmt::format("{} of opset {} is not supported, only that of opset {} to {} is.", node.type,
                     node.opset, op.onnx.since, std::min(op.onnx.until, limits::kNewestOpset)));
+  if (node.domain.empty() && node.opset < limits::kOldestDescribedOpset && changed_since(node.type, node.opset))
+    return error(DiagId::unsupported_node,
+                 fmt::format("{} of opset {} is not supported: it changed with opset {} at the latest.", node.type, node.opset, limits::kOldestDescribedOpset),
+                 "export the model again, or convert it with onnx.version_converter.");
   Result<AttrProtos> protos = attributes_of(site.node, site.scope);
   if (!protos) return std::move(protos).diagnostic();
   Result<Attrs> attrs = attrs_from_protos(*protos, op.onnx, external_);
@@ -207,11 +220,9 @@ Result<std::vector<Importer::Binding>> Importer::apply_operator(Site& site, cons
       return error(DiagId::bad_node,
                    fmt::format("output {} ('{}') is none that {} has.", i,
                                site.node.output(static_cast<int>(i)), node->type));
+    // Where there are no elements, there is nothing to compute: what uses the tensor folds it away.
     if (value != kNoValue && !graph_.constant(value) && graph_.type(value).elements() == 0)
-      return error(DiagId::bad_dimensions,
-                   fmt::format("output '{}' would have shape {}, which holds no elements.",
-                               site.node.output(static_cast<int>(i)),
-                               to_string(std::span<const int64_t>(graph_.type(value).shape))));
+      value = builder.add_constant(Tensor(graph_.type(value)));
     out.push_back(Binding{value, nullptr, false});
   }
   return out;
@@ -268,6 +279,8 @@ void Importer::finish_outputs(Scope& scope) {
       diagnostics_.report(error(
           DiagId::bad_node, fmt::format("output '{}' is declared as {}, the graph computes {}.",
                                         info.name(), onnx_type_name(declared), to_string(type))));
+    if (type.elements() == 0)
+      diagnostics_.report(error(DiagId::bad_dimensions, fmt::format("output '{}' is {}, which holds no elements.", info.name(), to_string(type))));
     graph_.add_output(binding->value, info.name());
   }
 }

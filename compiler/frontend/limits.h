@@ -25,7 +25,9 @@ inline constexpr uint64_t kConstantBytes = uint64_t{2} << 30;
 inline constexpr size_t kNameBytes = 4096;
 
 /// Opsets of the default domain.
-inline constexpr int64_t kOldestOpset = 7;
-inline constexpr int64_t kNewestOpset = 25;
+inline constexpr int64_t kOldestOpset = 1;
+inline constexpr int64_t kNewestOpset = 26;
+/// What the operator records describe begins here. Of models that are older, the operators that have not changed until then are read.
+inline constexpr int64_t kOldestDescribedOpset = 7;
 
 }  // namespace kiln::limits

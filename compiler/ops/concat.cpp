@@ -93,12 +93,24 @@ bool permute_concat(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) 
   return true;
 }
 
+/// Whether `x` has length 0 along `axis`, and is otherwise like `first`.
+bool adds_nothing(const TensorType& x, const TensorType& first, int64_t given_axis) {
+  std::optional<int64_t> axis = normalize_axis(given_axis, x.rank());
+  if (!axis || x.rank() != first.rank() || x.dtype != first.dtype || x.shape[static_cast<size_t>(*axis)] != 0) return false;
+  Shape rest = x.shape;
+  rest[static_cast<size_t>(*axis)] = first.shape[static_cast<size_t>(*axis)];
+  return rest == first.shape;
+}
+
 ImportResult import_concat(const OnnxNode& node, GraphBuilder& b) {
   if (node.opset >= 4 && !node.attrs.has("axis")) return bad_node("attribute 'axis' is missing.");
   Attrs attrs{{"axis", node.attrs.i("axis", 1)}};
-  if (node.inputs.size() == 1 && node.has(0) && normalize_axis(attrs.i("axis"), b.type(node.inputs[0]).rank()))
-    return std::vector<ValueId>{node.inputs[0]};
-  return one(b.add(ops::concat, node.inputs, std::move(attrs)));
+  std::vector<ValueId> inputs;
+  for (ValueId x : node.inputs)
+    if (x == kNoValue || !adds_nothing(b.type(x), b.type(node.inputs[0]), attrs.i("axis"))) inputs.push_back(x);
+  if (inputs.empty()) inputs = {node.inputs[0]};
+  if (inputs.size() == 1 && inputs[0] != kNoValue && normalize_axis(attrs.i("axis"), b.type(inputs[0]).rank())) return inputs;
+  return one(b.add(ops::concat, std::move(inputs), std::move(attrs)));
 }
 
 constexpr AttrSpec kConcatAttrs[] = {{"axis", AttrKind::integer}};

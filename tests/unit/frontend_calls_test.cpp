@@ -32,6 +32,23 @@ inner <alpha> (t) => (r) { r = LeakyRelu <alpha : float = @alpha> (t) })");
   CHECK(g.node(g.order()[2]).attrs.f("alpha", 0.01) == Approx(0.01));
 }
 
+TEST_CASE("operators that ONNX defines by a function are inlined", "[frontend]") {
+  // The body depends on the attributes and on the types of the inputs.
+  Imported m = import_graph("agraph (float[3,5] x, int64[3] t) => (float y) { y = SoftmaxCrossEntropyLoss <reduction = \"sum\"> (x, t) }");
+  INFO(m.text());
+  REQUIRE(m.model);
+  CHECK(ops_of(m.graph()).find("log_softmax") != std::string::npos);
+  CHECK(m.graph().type(m.graph().outputs()[0]).shape.empty());
+  // Attributes have their defaults: a window is periodic and of floats.
+  m = import_graph("agraph (float[1] x) => (float[8] w) <int64 n = {8}> { w = HannWindow (n) }", {}, 17);
+  INFO(m.text());
+  REQUIRE(m.model);
+  CHECK(m.graph().constant(m.graph().outputs()[0])->to_doubles()[2] == Approx(0.5));
+
+  CHECK(import_graph("agraph (float[3,5] x) => (float y) { y = SoftmaxCrossEntropyLoss (x, t) }").errors() == std::vector{DiagId::missing_tensor});
+  CHECK(import_graph("agraph (float[1] x) => (float[8] w) <int64 n = {8}> { w = HannWindow (n) }", {}, 16).errors() == std::vector{DiagId::unsupported_node});
+}
+
 TEST_CASE("functions that cannot be inlined are refused", "[frontend]") {
   auto with_function = [](const std::string& call, const std::string& body) {
     return parse_onnx(

@@ -166,7 +166,22 @@ TEST_CASE("scalars and empty tensors are initializers too", "[frontend]") {
           describe(p, 1, {});
           p.add_float_data(4);
         }).to_doubles() == std::vector<double>{4});
-  CHECK(imported_tensor([](Proto& p) { describe(p, 1, {0}); }).type.shape == Shape{0});
+}
+
+TEST_CASE("tensors without elements fold away", "[frontend]") {
+  Imported m = import_graph("agraph (float[2,3] x) => (float[2,3] y) <float[2,0] w = {}> { y = Concat <axis = 1> (w, x, w) }");
+  INFO(m.text());
+  REQUIRE(m.model);
+  CHECK(m.graph().outputs() == m.graph().inputs);
+  // Not only initializers: the second part of the split is empty, and so is its negative.
+  m = import_graph("agraph (float[2,3] x) => (float[2,3] y) <int64[2] split = {3, 0}> { a, b = Split <axis = 1> (x, split)  c = Neg (b)  y = Concat <axis = 1> (a, c) }");
+  INFO(m.text());
+  REQUIRE(m.model);
+  CHECK(ops_of(m.graph()).find("neg") == std::string::npos);
+
+  m = import_graph("agraph (float[2,3] x) => (float[2,0] b) <int64[2] split = {3, 0}> { a, b = Split <axis = 1> (x, split) }");
+  CHECK(m.errors() == std::vector{DiagId::bad_dimensions});
+  CHECK(m.text().find("output 'b' is f32[2,0], which holds no elements.") != std::string::npos);
 }
 
 TEST_CASE("initializers that are wrong are refused", "[frontend]") {
