@@ -209,9 +209,7 @@ Result<std::vector<Importer::Binding>> Importer::apply_operator(Site& site, cons
   // they are bound.
   const std::string& first = site.node.output(0);
   builder.set_name(first.empty() ? site.name : site.scope.path + first + "_part");
-  Result<std::vector<ValueId>> values =
-      op.import ? op.import(*node, builder)
-                : builder.add_multi(op, std::move(node->inputs), std::move(node->attrs));
+  Result<std::vector<ValueId>> values = build(op, *node, builder);
   if (!values) return std::move(values).diagnostic();
   std::vector<Binding> out;
   for (size_t i = 0; i < node->output_count; ++i) {

@@ -90,6 +90,12 @@ class Importer {
                                           Scope& inner);
   Result<std::vector<Binding>> apply_operator(Site& site, const OpDef& op);
   Result<OnnxNode> onnx_node(Site& site, const OpDef& op);
+  /// The values of the node's outputs. Where operands are 16-bit floats, for which the operator has no arithmetic, it is computed
+  /// in f32 and rounded at the end.
+  Result<std::vector<ValueId>> build(const OpDef& op, const OnnxNode& node, GraphBuilder& builder);
+  Result<std::vector<ValueId>> build_in_f32(const OpDef& op, OnnxNode node, GraphBuilder& builder);
+  /// The 16-bit float `value` as f32.
+  Result<ValueId> in_f32(ValueId value, GraphBuilder& builder);
   void bind_outputs(Site& site, const std::vector<Binding>& values, size_t first_new);
   void finish_outputs(Scope& scope);
 
@@ -110,6 +116,7 @@ class Importer {
   Diagnostics& diagnostics_;
   std::map<std::string, Function, std::less<>> functions_;
   std::deque<onnx::FunctionProto> definitions_;  ///< of operators, made for the nodes that use them
+  std::map<ValueId, ValueId> in_f32_;  ///< by 16-bit float: before it was rounded, or converted already
   std::vector<const Function*> calls_;       ///< that are being imported, outermost first
   std::unordered_set<const void*> scanned_;  ///< bodies whose unknown operators have been reported
   size_t nodes_ = 0;
