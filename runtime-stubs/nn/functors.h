@@ -137,7 +137,12 @@ struct is_inf {
   }
 };
 
-// ---- two operands, for `binary`
+// ---- two operands, for `binary`; `second` is for `scatter` alone
+
+struct second {
+  template <class T>
+  static KILN_INLINE T apply(T, T b) { return b; }
+};
 
 struct add {
   template <class T>

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Instances of the kernels that move elements and of resizing, for freestanding_check.sh.
 #include "nn/ref/copy.h"
+#include "nn/ref/non_max_suppression.h"
 #include "nn/ref/resize2d.h"
+#include "nn/ref/scatter.h"
+#include "nn/ref/top_k.h"
 
 namespace {
 
@@ -32,6 +35,18 @@ struct Rows {
   static constexpr int32_t outer = 2, axis_dim = 7, inner = 3, indices = 4;
 };
 
+struct Slices {
+  static constexpr int32_t rows = 7, inner = 3, updates = 4;
+};
+
+struct First {
+  static constexpr int32_t outer = 2, axis_dim = 7, inner = 3, k = 4;
+};
+
+struct Boxes {
+  static constexpr int32_t batch = 1, classes = 2, boxes = 9, limit = 3, rows = 6, centred = 0;
+};
+
 struct Images {
   static constexpr int32_t batch = 1, in_h = 4, in_w = 5, channels = 3, out_h = 8, out_w = 9;
 };
@@ -39,7 +54,7 @@ struct Images {
 }  // namespace
 
 template <class T>
-void all(const T* x, const int32_t* index, const int64_t* long_index, const float* weights, T* y) {
+void all(const T* x, const int32_t* index, const int64_t* long_index, const float* weights, T* y, int64_t* found) {
   nn::ref::copy(Plane{}, x, y);
   nn::ref::copy(Runs{}, x, y);
   nn::ref::copy(Backwards{}, x, y);
@@ -47,14 +62,18 @@ void all(const T* x, const int32_t* index, const int64_t* long_index, const floa
   nn::ref::pad(Frame{}, x, x, y);
   nn::ref::gather(Rows{}, x, index, y);
   nn::ref::gather(Rows{}, x, long_index, y);
+  nn::ref::scatter<nn::fn::second>(Slices{}, x, index, x, y);
+  nn::ref::scatter<nn::fn::add>(Slices{}, x, long_index, x, y);
+  nn::ref::top_k<nn::fn::greater>(First{}, x, y, found);
+  nn::ref::non_max_suppression(Boxes{}, weights, weights, weights, weights, found);
   nn::ref::resize_nearest2d(Images{}, x, index, index, y);
   nn::ref::resize_linear2d(Images{}, x, index, weights, index, weights, y);
 }
 
-template void all(const float*, const int32_t*, const int64_t*, const float*, float*);
-template void all(const double*, const int32_t*, const int64_t*, const float*, double*);
-template void all(const int8_t*, const int32_t*, const int64_t*, const float*, int8_t*);
-template void all(const uint8_t*, const int32_t*, const int64_t*, const float*, uint8_t*);
-template void all(const int16_t*, const int32_t*, const int64_t*, const float*, int16_t*);
-template void all(const int32_t*, const int32_t*, const int64_t*, const float*, int32_t*);
-template void all(const int64_t*, const int32_t*, const int64_t*, const float*, int64_t*);
+template void all(const float*, const int32_t*, const int64_t*, const float*, float*, int64_t*);
+template void all(const double*, const int32_t*, const int64_t*, const float*, double*, int64_t*);
+template void all(const int8_t*, const int32_t*, const int64_t*, const float*, int8_t*, int64_t*);
+template void all(const uint8_t*, const int32_t*, const int64_t*, const float*, uint8_t*, int64_t*);
+template void all(const int16_t*, const int32_t*, const int64_t*, const float*, int16_t*, int64_t*);
+template void all(const int32_t*, const int32_t*, const int64_t*, const float*, int32_t*, int64_t*);
+template void all(const int64_t*, const int32_t*, const int64_t*, const float*, int64_t*, int64_t*);

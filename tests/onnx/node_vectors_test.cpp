@@ -54,8 +54,18 @@ std::optional<std::string> with_constant_inputs(const std::string& bytes, const 
   return model.SerializeAsString();
 }
 
+/// NonMaxSuppression gives as many rows as its limit allows: those without a box, which the stored results do not have, are -1.
+Tensor without_filler(const Tensor& actual, const Tensor& expected) {
+  const Shape &shape = actual.type.shape, &wanted = expected.type.shape;
+  if (actual.type.dtype != DType::i64 || shape.size() != 2 || wanted.size() != 2 || shape[1] != 3 || wanted[1] != 3 || wanted[0] >= shape[0]) return actual;
+  const std::span<const int64_t> all = actual.as<int64_t>(), rows = all.first(static_cast<size_t>(expected.type.elements()));
+  const bool filled = std::all_of(all.begin() + static_cast<std::ptrdiff_t>(rows.size()), all.end(), [](int64_t i) { return i == -1; });
+  return filled ? Tensor::of<int64_t>(wanted, rows) : actual;
+}
+
 /// Why `actual` is not `expected`, or an empty text.
-std::string difference(const Tensor& actual, const Tensor& expected) {
+std::string difference(const Tensor& given, const Tensor& expected) {
+  const Tensor actual = without_filler(given, expected);
   if (actual.type.dtype != expected.type.dtype || actual.type.shape != expected.type.shape)
     return to_string(actual.type) + " instead of " + to_string(expected.type);
   const std::vector<double> a = actual.to_doubles(), e = expected.to_doubles();
