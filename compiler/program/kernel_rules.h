@@ -9,6 +9,8 @@ namespace kiln::rules {
 /// For the columns of a row that need no rule.
 inline std::optional<std::string> always(const KernelContext&) { return std::nullopt; }
 inline int64_t no_scratch(const KernelContext&) { return 0; }
+/// The complex numbers that a Fourier transform works on.
+inline int64_t dft_points_bytes(const KernelContext& context) { return 8 * int64_t{std::get<Fourier>(context.call.descriptor).points}; }
 inline constexpr void (*as_lowered)(const KernelContext&, std::vector<std::optional<Tensor>>&) = nullptr;
 inline constexpr Tuning (*untuned)(const KernelContext&) = nullptr;
 
