@@ -278,7 +278,7 @@ void Importer::finish_outputs(Scope& scope) {
           DiagId::bad_node, fmt::format("output '{}' is declared as {}, the graph computes {}.",
                                         info.name(), onnx_type_name(declared), to_string(type))));
     if (type.elements() == 0)
-      diagnostics_.report(error(DiagId::bad_dimensions, fmt::format("output '{}' is {}, which holds no elements.", info.name(), to_string(type))));
+      diagnostics_.report(error(DiagId::unsupported_tensor, fmt::format("output '{}' is {}, which holds no elements.", info.name(), to_string(type))));
     graph_.add_output(binding->value, info.name());
   }
 }

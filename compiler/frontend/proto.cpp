@@ -202,12 +202,12 @@ Result<Opsets> read_opsets(
   auto it = opsets.find("");
   if (it == opsets.end()) return opsets;
   if (it->second < limits::kOldestOpset)
-    return error(DiagId::bad_opset,
+    return error(DiagId::unsupported_node,
                  fmt::format("the model uses opset {}, kiln reads opset {} to {}.", it->second,
                              limits::kOldestOpset, limits::kNewestOpset),
                  "export it again with a newer opset, or convert it with onnx.version_converter.");
   if (it->second > limits::kNewestOpset)
-    return error(DiagId::bad_opset,
+    return error(DiagId::unsupported_node,
                  fmt::format("the model uses opset {}, kiln reads opset {} to {}.", it->second,
                              limits::kOldestOpset, limits::kNewestOpset),
                  fmt::format("export it again with opset {} or older.", limits::kNewestOpset));
