@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Running sums along one axis: attributes "axis" (not negative in core form), "exclusive", "reverse".
+// Running sums and products along one axis: attributes "axis" (not negative in core form), "exclusive", "reverse".
 #include "compiler/ops/elementwise.h"
 #include "nn/ref/cumulative.h"
 
@@ -22,17 +22,19 @@ Cumulative cumulative_descriptor(const OpArgs& args) {
           args.attrs.i("exclusive") != 0 ? 1 : 0, args.attrs.i("reverse") != 0 ? 1 : 0};
 }
 
+template <class F>
 EvalResult eval_cumulative(const OpArgs& args) {
   return with_type_of<kNumbers>(args.in(0).dtype, [&]<class T>() -> EvalResult {
     Tensor y(*args.outputs[0]);
-    nn::ref::cumulative_sum(cumulative_descriptor(args), args.constant(0)->as<T>().data(), y.as<T>().data());
+    nn::ref::cumulative<F>(cumulative_descriptor(args), args.constant(0)->as<T>().data(), y.as<T>().data());
     return std::vector<Tensor>{std::move(y)};
   });
 }
 
 Status lower_cumulative(const Graph& graph, const Node& node, Lowering& lowering) {
   KernelCall call;
-  call.family = "cumulative_sum";
+  call.family = "cumulative";
+  call.functors = {node.op == &ops::cumulative_sum ? "reduce_sum" : "reduce_prod"};
   call.descriptor = cumulative_descriptor(graph.args(graph.value(node.outputs[0]).producer));
   call.inputs = {lowering.tensor(node.inputs[0])};
   call.outputs = {lowering.tensor(node.outputs[0])};
@@ -52,24 +54,31 @@ ImportResult import_cumulative(const OnnxNode& node, GraphBuilder& b) {
   const TensorType& x = b.type(node.inputs[0]);
   std::optional<int64_t> axis = given->size() == 1 ? normalize_axis(given->front(), x.rank()) : std::nullopt;
   if (!axis) return bad_node(fmt::format("axis {} is not one of the {} dimensions of {}.", to_string(*given), x.rank(), to_string(x)));
-  return one(b.add(ops::cumulative_sum, {node.inputs[0]}, {{"axis", *axis}, {"exclusive", node.attrs.i("exclusive")}, {"reverse", node.attrs.i("reverse")}}));
+  const OpDef& op = node.type == "CumSum" ? ops::cumulative_sum : ops::cumulative_prod;
+  return one(b.add(op, {node.inputs[0]}, {{"axis", *axis}, {"exclusive", node.attrs.i("exclusive")}, {"reverse", node.attrs.i("reverse")}}));
 }
 
 constexpr AttrSpec kCumulativeAttrs[] = {{"exclusive", AttrKind::integer}, {"reverse", AttrKind::integer}};
 
+template <class F>
+constexpr OpDef cumulative_op(std::string_view name, std::string_view onnx_type, int64_t since, std::string_view summary) {
+  OpDef op;
+  op.name = name;
+  op.summary = summary;
+  op.onnx = {.type = onnx_type, .attrs = kCumulativeAttrs, .since = since, .min_inputs = 2, .max_inputs = 2};
+  op.infer = infer_cumulative;
+  op.import = import_cumulative;
+  op.eval = eval_cumulative<F>;
+  op.lower = lower_cumulative;
+  op.permute = permute_cumulative;
+  return op;
+}
+
 }  // namespace
 
 namespace ops {
-const OpDef cumulative_sum = {
-    .name = "cumulative_sum",
-    .summary = "running sums along an axis, which must be constant",
-    .onnx = {.type = "CumSum", .attrs = kCumulativeAttrs, .since = 11, .min_inputs = 2, .max_inputs = 2},
-    .infer = infer_cumulative,
-    .import = import_cumulative,
-    .eval = eval_cumulative,
-    .lower = lower_cumulative,
-    .permute = permute_cumulative,
-};
+const OpDef cumulative_sum = cumulative_op<nn::fn::reduce_sum>("cumulative_sum", "CumSum", 11, "running sums along an axis, which must be constant");
+const OpDef cumulative_prod = cumulative_op<nn::fn::reduce_prod>("cumulative_prod", "CumProd", 26, "running products along an axis, which must be constant");
 }  // namespace ops
 
 }  // namespace kiln

@@ -56,7 +56,7 @@ void layers(const T* x, const T* w, const T* b, T* y) {
 template <class T>
 void reductions(const T* x, T* y, int64_t* positions) {
   nn::ref::arg_reduce<nn::fn::greater>(Vectors{}, x, positions);
-  nn::ref::cumulative_sum(Vectors{}, x, y);
+  nn::ref::cumulative<nn::fn::reduce_sum>(Vectors{}, x, y);
   nn::ref::max_pool2d(Image{}, x, y);
   nn::ref::reduce<nn::fn::reduce_sum>(Rows{}, x, y);
   nn::ref::reduce<nn::fn::reduce_mean>(Runs{}, x, y);
