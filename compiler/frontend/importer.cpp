@@ -17,13 +17,11 @@ namespace {
 
 Diagnostic unknown_operator(const onnx::NodeProto& node) {
   std::string_view domain = plain_domain(node.domain());
-  bool control = domain.empty() && (node.op_type() == "Loop" || node.op_type() == "Scan");
   return error(DiagId::unsupported_operator,
                domain.empty() ? fmt::format("operator '{}' is not supported.", node.op_type())
                               : fmt::format("operator '{}' of domain '{}' is not supported.",
                                             node.op_type(), domain),
-               control ? "unroll the loop, or move it to the application around the model."
-                       : "`kiln ops` lists the operators that are.");
+               "`kiln ops` lists the operators that are.");
 }
 
 /// Whether the operator of the default domain has another definition in `opset` than in the oldest opset that the records describe.
@@ -103,8 +101,7 @@ void Importer::report_unknown_operators(const NodeOrder& order, const Scope& sco
       inner.path = scope.path + ordered.name() + "/";
       if (Result<NodeOrder> inner_order = order_nodes(body, outputs))
         report_unknown_operators(*inner_order, inner);
-    } else if (!is_if(*node) &&
-               !op_table().find_onnx(plain_domain(node->domain()), node->op_type()) && !has_definition(*node)) {
+    } else if (!op_table().find_onnx(plain_domain(node->domain()), node->op_type()) && !has_definition(*node)) {
       diagnostics_.report(
           unknown_operator(*node).at_node(describe(*node, scope.path + ordered.name())));
     }
@@ -123,7 +120,8 @@ bool Importer::within_limits() {
   else if (nodes_ > limits::kNodes)
     diagnostics_.report(
         error(DiagId::limit_exceeded,
-              fmt::format("the model has more than {} nodes, functions inlined.", limits::kNodes)));
+              fmt::format("the model has more than {} nodes, functions inlined and loops unrolled.", limits::kNodes),
+              "a loop of many iterations belongs into the application around the model."));
   else
     return true;
   stopped_ = true;
@@ -150,11 +148,41 @@ void Importer::import_node(Site& site) {
 
 Result<std::vector<Importer::Binding>> Importer::import_by_kind(Site& site) {
   if (const Function* function = function_of(site.node)) return call_function(site, *function);
-  if (is_if(site.node)) return choose_branch(site);
   const OpDef* op = op_table().find_onnx(plain_domain(site.node.domain()), site.node.op_type());
   if (!op && has_definition(site.node)) return call_definition(site);
   if (!op) return std::vector<Binding>{};  // reported by report_unknown_operators
-  return apply_operator(site, *op);
+  const Expansion expansion = expansion_of(site.node);
+  if (!expansion) {
+    if (op == &ops::identity && site.node.input_size() == 1)
+      if (std::vector<Binding> same = operands(site, 0); same[0].sequence || same[0].is_none) return same;
+    return apply_operator(site, *op);
+  }
+  Result<OnnxNode> node = onnx_node(site, *op);
+  if (!node) return std::move(node).diagnostic();
+  return (this->*expansion)(site, *node);
+}
+
+Importer::Expansion Importer::expansion_of(const onnx::NodeProto& node) {
+  static const std::map<std::string_view, Expansion> kExpansions = {
+      {"If", &Importer::choose_branch},
+      {"Loop", &Importer::unroll_loop},
+      {"Scan", &Importer::unroll_scan},
+      {"SequenceConstruct", &Importer::construct_sequence},
+      {"SequenceEmpty", &Importer::construct_sequence},
+      {"SequenceInsert", &Importer::change_sequence},
+      {"SequenceErase", &Importer::change_sequence},
+      {"SequenceAt", &Importer::change_sequence},
+      {"SequenceLength", &Importer::sequence_length},
+      {"SequenceMap", &Importer::map_sequence},
+      {"SplitToSequence", &Importer::split_to_sequence},
+      {"ConcatFromSequence", &Importer::concat_sequence},
+      {"Optional", &Importer::optional_operator},
+      {"OptionalHasElement", &Importer::optional_operator},
+      {"OptionalGetElement", &Importer::optional_operator},
+  };
+  if (!plain_domain(node.domain()).empty()) return nullptr;
+  auto it = kExpansions.find(node.op_type());
+  return it == kExpansions.end() ? nullptr : it->second;
 }
 
 Result<OnnxNode> Importer::onnx_node(Site& site, const OpDef& op) {
@@ -181,17 +209,24 @@ Result<OnnxNode> Importer::onnx_node(Site& site, const OpDef& op) {
                  "export the model again, or convert it with onnx.version_converter.");
   Result<AttrProtos> protos = attributes_of(site.node, site.scope);
   if (!protos) return std::move(protos).diagnostic();
+  // Graphs and types are no matter of the record: the importer reads them where it carries out an operator itself.
+  if (expansion_of(site.node))
+    std::erase_if(*protos, [](const auto& attribute) { return attribute.second->has_g() || attribute.second->has_tp(); });
   Result<Attrs> attrs = attrs_from_protos(*protos, op.onnx, external_);
   if (!attrs) return std::move(attrs).diagnostic();
   node.attrs = std::move(*attrs);
-  for (const std::string& name : site.node.input())
-    node.inputs.push_back(name.empty() ? kNoValue : resolve(name, site.scope)->value);
-  while (!node.inputs.empty() && node.inputs.back() == kNoValue) node.inputs.pop_back();
+  std::vector<Binding> given = operands(site, 0);
+  while (!given.empty() && !given.back().is_given()) given.pop_back();
+  for (const Binding& binding : given) {
+    if (!expansion_of(site.node) && (binding.sequence || binding.is_none))
+      return error(DiagId::unsupported_node, fmt::format("{} of {} is not supported.", node.type, binding.sequence ? "a sequence" : "an optional without an element"));
+    node.inputs.push_back(binding.value);
+  }
   if (node.inputs.size() > op.onnx.max_inputs)
     return error(DiagId::bad_node, fmt::format("{} takes at most {} inputs, the node has {}.",
                                                node.type, op.onnx.max_inputs, node.inputs.size()));
   for (size_t i = 0; i < op.onnx.min_inputs; ++i)
-    if (!node.has(i))
+    if (i >= given.size() || !given[i].is_given())
       return error(DiagId::bad_node, fmt::format("input {} is missing, {} needs {}.", i, node.type,
                                                  op.onnx.min_inputs));
   node.output_count = static_cast<size_t>(site.node.output_size());
@@ -265,6 +300,11 @@ void Importer::finish_outputs(Scope& scope) {
       continue;
     }
     if (binding->failed) continue;
+    if (binding->sequence || binding->is_none) {
+      diagnostics_.report(error(DiagId::unsupported_type, fmt::format("output '{}' is no tensor, but a sequence or an optional.", info.name()),
+                                "make the tensors in it outputs of their own, with SequenceAt."));
+      continue;
+    }
     if (binding->value == kNoValue) {
       diagnostics_.report(error(
           DiagId::missing_tensor,

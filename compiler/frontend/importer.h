@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The nodes of an ONNX model -> nodes of a Graph.
 //
-// A body (the main graph, a called function, the chosen branch of an If) is walked in dependency
+// A body (the main graph, a called function, a branch of an If, an iteration of a Loop) is walked in dependency
 // order with a scope that maps ONNX names to values. Functions are inlined by importing their body
 // once per call. A node that cannot be imported is reported, its outputs are marked as failed, and
 // whatever depends on those is skipped without a message: so one run lists all independent
@@ -12,6 +12,7 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,12 +38,14 @@ class Importer {
   void run(const ModelInputs& inputs);
 
  private:
-  /// What an ONNX name stands for. None of the three: an optional input of a function that its
-  /// caller omits.
+  /// What an ONNX name stands for. None of all: an optional input of a function that its caller omits.
   struct Binding {
     ValueId value = kNoValue;
     const onnx::TensorProto* initializer = nullptr;  ///< not converted yet
     bool failed = false;                             ///< no value, and the user has been told why
+    std::shared_ptr<const std::vector<Binding>> sequence = nullptr;  ///< tensors, none of them failed
+    bool is_none = false;                            ///< an optional without an element
+    [[nodiscard]] bool is_given() const { return value != kNoValue || sequence || is_none; }
   };
 
   struct Function {
@@ -82,7 +85,40 @@ class Importer {
   void import_node(Site& site);
   Result<std::vector<Binding>> import_by_kind(Site& site);
   Result<std::vector<Binding>> call_function(Site& site, const Function& function);
-  Result<std::vector<Binding>> choose_branch(Site& site);
+  using Expansion = Result<std::vector<Binding>> (Importer::*)(Site&, const OnnxNode&);
+  /// How the importer itself carries out an operator: those with graphs inside, and those on sequences.
+  [[nodiscard]] static Expansion expansion_of(const onnx::NodeProto& node);
+  Result<std::vector<Binding>> choose_branch(Site& site, const OnnxNode& node);
+  Result<std::vector<Binding>> compute_both(Site& site, const onnx::GraphProto& yes, const onnx::GraphProto& no, ValueId condition);
+  Result<std::vector<Binding>> unroll_loop(Site& site, const OnnxNode& node);
+  Result<std::optional<int64_t>> trip_count(const OnnxNode& node) const;
+  Result<bool> goes_on(const Binding& condition) const;
+  /// Counts `more` iterations of a loop. Errors: limit_exceeded.
+  Status count_iterations(int64_t more);
+  Result<std::vector<Binding>> unroll_scan(Site& site, const OnnxNode& node);
+  Result<std::vector<Binding>> scan(Site& site, const OnnxNode& node, const onnx::GraphProto& body, std::vector<Binding> all, size_t scans);
+  Result<std::vector<Binding>> construct_sequence(Site& site, const OnnxNode& node);
+  Result<std::vector<Binding>> change_sequence(Site& site, const OnnxNode& node);
+  Result<std::vector<Binding>> sequence_length(Site& site, const OnnxNode& node);
+  Result<std::vector<Binding>> split_to_sequence(Site& site, const OnnxNode& node);
+  Result<std::vector<Binding>> concat_sequence(Site& site, const OnnxNode& node);
+  Result<std::vector<Binding>> map_sequence(Site& site, const OnnxNode& node);
+  Result<std::vector<Binding>> optional_operator(Site& site, const OnnxNode& node);
+
+  /// What the node's inputs from `first` on stand for.
+  std::vector<Binding> operands(Site& site, int first);
+  static Binding sequence_of(std::vector<Binding> elements);
+  /// The elements of input 0.
+  Result<std::vector<Binding>> sequence_operand(Site& site);
+  /// The constant that is `input` as a position in a sequence: its end where the input is missing.
+  Result<size_t> position(const OnnxNode& node, size_t input, size_t length, bool inserting) const;
+  /// The outputs of a graph within a node; `part` is put in front of the names in it, behind that of the node.
+  Result<std::vector<Binding>> import_graph(Site& site, const onnx::GraphProto& graph, const std::vector<Binding>& inputs, std::string_view part);
+  /// `out`, followed by the tensors of each list stacked along an axis (0 where `axes` has none), as far as the node has outputs.
+  Result<std::vector<Binding>> with_scanned(Site& site, GraphBuilder& b, std::vector<Binding> out, const std::vector<std::vector<ValueId>>& scanned,
+                                            const std::vector<int64_t>& axes);
+  [[nodiscard]] bool any_failed(const std::vector<Binding>& bindings) const;
+  static std::vector<Binding> all_failed(const Site& site);
   /// For operators without a record that ONNX itself defines by a function body.
   Result<std::vector<Binding>> call_definition(Site& site);
   /// What the first `count` of a called body's outputs are.
@@ -105,7 +141,6 @@ class Importer {
   Result<AttrProtos> attributes_of(const onnx::NodeProto& node, const Scope& scope) const;
   [[nodiscard]] const Function* function_of(const onnx::NodeProto& node) const;
   [[nodiscard]] static bool has_definition(const onnx::NodeProto& node);
-  [[nodiscard]] static bool is_if(const onnx::NodeProto& node);
   bool within_limits();
   void report(Diagnostic d, const Site& site);
 
@@ -120,6 +155,7 @@ class Importer {
   std::vector<const Function*> calls_;       ///< that are being imported, outermost first
   std::unordered_set<const void*> scanned_;  ///< bodies whose unknown operators have been reported
   size_t nodes_ = 0;
+  int64_t iterations_ = 0;
   size_t counted_values_ = 0;
   uint64_t constant_bytes_ = 0;
   bool stopped_ = false;  ///< a limit was met

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of the Importer that imports a body within a body: local functions and branches of If.
+// The part of the Importer that calls functions: those of the model, and those by which ONNX defines operators.
 #include <fmt/format.h>
 #include <google/protobuf/unknown_field_set.h>
 #include <onnx/defs/schema.h>
@@ -78,10 +78,6 @@ const Importer::Function* Importer::function_of(const onnx::NodeProto& node) con
 
 bool Importer::has_definition(const onnx::NodeProto& node) {
   return defining_schema(node, std::numeric_limits<int>::max()) != nullptr;
-}
-
-bool Importer::is_if(const onnx::NodeProto& node) {
-  return node.op_type() == "If" && plain_domain(node.domain()).empty();
 }
 
 Result<std::vector<Importer::Binding>> Importer::call_function(Site& site,
@@ -190,45 +186,6 @@ Result<std::vector<Importer::Binding>> Importer::results_of(
     values.push_back(binding ? *binding : Binding{kNoValue, nullptr, true});
   }
   return values;
-}
-
-Result<std::vector<Importer::Binding>> Importer::choose_branch(Site& site) {
-  const onnx::GraphProto* branches[2] = {nullptr, nullptr};
-  for (const onnx::AttributeProto& attribute : site.node.attribute()) {
-    if (attribute.name() == "then_branch" && attribute.has_g()) branches[1] = &attribute.g();
-    if (attribute.name() == "else_branch" && attribute.has_g()) branches[0] = &attribute.g();
-  }
-  if (!branches[0] || !branches[1] || site.node.input_size() != 1 || site.node.input(0).empty())
-    return error(DiagId::bad_node,
-                 "If needs one input and the attributes 'then_branch' and 'else_branch'.");
-  const Tensor* condition = graph_.constant(resolve(site.node.input(0), site.scope)->value);
-  if (!condition)
-    return error(DiagId::unsupported_node,
-                 "the condition is computed at run time; only a constant one is supported.",
-                 "make both branches part of the graph and choose with Where, or export the model "
-                 "for one case.");
-  if (condition->type.dtype != DType::boolean || condition->type.elements() != 1)
-    return error(DiagId::bad_node, fmt::format("the condition is {}, it must be one bool.",
-                                               to_string(condition->type)));
-  if (site.scope.depth >= limits::kNesting)
-    return error(
-        DiagId::limit_exceeded,
-        fmt::format("functions and branches are nested more than {} deep.", limits::kNesting));
-  const onnx::GraphProto& branch = *branches[condition->as<uint8_t>()[0] != 0];
-  if (branch.input_size() > 0 || branch.output_size() < site.node.output_size())
-    return error(DiagId::bad_node,
-                 fmt::format("the branch has {} inputs and {} outputs, the node needs 0 and {}.",
-                             branch.input_size(), branch.output_size(), site.node.output_size()));
-  Scope inner;
-  inner.outer = &site.scope;
-  inner.path = site.name + "/";
-  inner.opsets = site.scope.opsets;
-  inner.attributes = site.scope.attributes;
-  inner.depth = site.scope.depth + 1;
-  bind_initializers(branch, inner);
-  std::vector<std::string_view> outputs = output_names(branch);
-  import_body(branch.node(), outputs, inner);
-  return results_of(outputs, site.node.output_size(), inner);
 }
 
 }  // namespace kiln

@@ -14,8 +14,12 @@ inline constexpr uint64_t kModelBytes = 0x7fffffff;
 inline constexpr int kMessageDepth = 100;
 /// Local functions calling functions, branches within branches.
 inline constexpr size_t kNesting = 32;
-/// Nodes imported, those of called functions counted at every call.
+/// Nodes imported, those of called functions and repeated bodies counted every time.
 inline constexpr size_t kNodes = 100'000;
+/// Iterations of loops, which are unrolled; in the whole model.
+inline constexpr int64_t kIterations = 10'000;
+/// Nodes of both branches of an If that are both computed because its condition is not constant.
+inline constexpr int kBranchNodes = 64;
 /// Inputs or outputs of one node, and entries of one list of attributes.
 inline constexpr size_t kOperands = 10'000;
 /// One initializer, and one external data range.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ONNX import: local functions and branches of If.
+// ONNX import: local functions, and an If with a constant condition. Other graphs within nodes: frontend_loops_test.cpp.
 #include <fmt/format.h>
 
 #include "tests/onnx_models.h"
@@ -130,12 +130,4 @@ TEST_CASE("of an If with a constant condition the chosen branch is imported", "[
   CHECK(chosen.graph().node(chosen.graph().order()[1]).origin ==
         std::vector<std::string>{"If_1/Relu_0"});
   CHECK(import_graph(model("0")).errors() == std::vector{DiagId::unsupported_operator});
-}
-
-TEST_CASE("an If whose condition is not constant is refused", "[frontend]") {
-  Imported m = import_graph(
-      "agraph (float[2] x, bool c) => (float[2] y) { y = If (c) <"
-      "then_branch = g1 () => (float[2] u) { u = Relu(x) }, else_branch = g2 () => (float[2] z) { "
-      "z = Neg(x) }> }");
-  CHECK(m.errors() == std::vector{DiagId::unsupported_node});
 }

@@ -73,6 +73,7 @@ TEST_CASE("operator records agree with the ONNX schemas", "[ops]") {
       CHECK(op->onnx.max_inputs >= static_cast<size_t>(std::min(schema.max_input(), kVariadic)));
       CHECK(op->onnx.min_inputs <= static_cast<size_t>(schema.min_input()));
       for (const auto& [name, attribute] : schema.attributes()) {
+        if (attribute.type == Type::GRAPH || attribute.type == Type::TYPE_PROTO) continue;  // the importer reads those itself
         auto spec = std::find_if(op->onnx.attrs.begin(), op->onnx.attrs.end(),
                                  [&name = name](const AttrSpec& s) { return s.name == name; });
         bool listed = spec != op->onnx.attrs.end();
