@@ -206,6 +206,7 @@ Result<std::vector<Importer::Binding>> Importer::unroll_loop(Site& site, const O
 
 Result<std::vector<Importer::Binding>> Importer::with_scanned(Site& site, GraphBuilder& b, std::vector<Binding> out,
                                                               const std::vector<std::vector<ValueId>>& scanned, const std::vector<int64_t>& axes) {
+  b.set_name(site.name + "/stacked");
   for (size_t k = 0; k < scanned.size(); ++k) {
     const int at = static_cast<int>(out.size());
     if (at >= site.node.output_size()) break;
