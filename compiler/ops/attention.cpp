@@ -11,11 +11,13 @@
 namespace kiln {
 namespace {
 
-/// The operators below are spelled with constants of f32.
-Status check_f32(const OnnxNode& node, const GraphBuilder& b) {
-  for (size_t i = 0; i < node.inputs.size(); ++i)
-    if (node.has(i) && is_float(b.type(node.inputs[i]).dtype) && b.type(node.inputs[i]).dtype != DType::f32)
-      return error(DiagId::unsupported_type, fmt::format("{} of {} is not supported, only of f32.", node.type, dtype_name(b.type(node.inputs[i]).dtype)));
+/// Floats of one type that kiln has arithmetic for. Errors: bad_node, unsupported_type.
+Status check_floats(const OnnxNode& node, const GraphBuilder& b) {
+  const DType dtype = b.type(node.inputs[0]).dtype;
+  if (dtype != DType::f32 && dtype != DType::f64) return error(DiagId::unsupported_type, fmt::format("{} of {} is not supported, only of f32 and f64.", node.type, dtype_name(dtype)));
+  for (size_t i = 1; i < node.inputs.size(); ++i)
+    if (node.has(i) && is_float(b.type(node.inputs[i]).dtype) && b.type(node.inputs[i]).dtype != dtype)
+      return bad_node(fmt::format("the operands are {} and {}, they must be of one type.", to_string(b.type(node.inputs[0])), to_string(b.type(node.inputs[i]))));
   return Done{};
 }
 
@@ -37,25 +39,26 @@ struct Attended {
 
 /// Whether a row (the last dimension) of the constant holds nothing but -inf.
 bool has_masked_row(const Tensor& bias) {
-  const std::span<const float> values = bias.as<float>();
+  const std::vector<double> values = bias.to_doubles();
   const auto row = static_cast<size_t>(bias.type.shape.back());
   for (size_t start = 0; start + row <= values.size(); start += row)
-    if (std::all_of(values.begin() + static_cast<std::ptrdiff_t>(start), values.begin() + static_cast<std::ptrdiff_t>(start + row), [](float v) { return v == kMasked; })) return true;
+    if (std::all_of(values.begin() + static_cast<std::ptrdiff_t>(start), values.begin() + static_cast<std::ptrdiff_t>(start + row), [](double v) { return v == kMasked; })) return true;
   return false;
 }
 
 Attended attend(const Heads& in, Formula& f, const GraphBuilder& b) {
   const Shape q = f.shape(in.query), k = f.shape(in.key), v = f.shape(in.value);
   if (f.failed()) return {};
+  const DType dtype = b.type(in.query).dtype;
   const int64_t group = q[1] / k[1];  // heads of the query that share a head of the keys: a broadcast, no copies
   const Shape scores_shape{q[0], q[1], q[2], k[2]};
-  ValueId query = f.reshaped(f(ops::mul, {in.query, f.number(in.scale)}), {q[0], k[1], group, q[2], q[3]});
+  ValueId query = f.reshaped(f(ops::mul, {in.query, f.number(in.scale, dtype)}), {q[0], k[1], group, q[2], q[3]});
   ValueId key = f.reshaped(f.transposed(in.key, {0, 1, 3, 2}), {k[0], k[1], 1, k[3], k[2]});
   Attended out{};
   out.scores = f.reshaped(f(ops::matmul, {query, key}), scores_shape);
   out.capped = out.scores;
   if (in.softcap > 0) {
-    ValueId cap = f.number(in.softcap);
+    ValueId cap = f.number(in.softcap, dtype);
     out.capped = f(ops::mul, {f(ops::tanh, {f(ops::div, {out.scores, cap})}), cap});
   }
   out.biased = in.bias == kNoValue ? out.capped : f(ops::add, {out.capped, in.bias});
@@ -64,7 +67,7 @@ Attended attend(const Heads& in, Formula& f, const GraphBuilder& b) {
   if (const Tensor* bias = in.bias == kNoValue || f.failed() ? nullptr : b.constant(in.bias); in.bias != kNoValue && (!bias || has_masked_row(*bias))) {
     const auto last = static_cast<int64_t>(f.shape(in.bias).size()) - 1;
     ValueId most = f(ops::reduce_max, {in.bias}, {{"axes", std::vector<int64_t>{last}}});
-    out.weights = f(ops::where, {f(ops::equal, {most, f.number(kMasked)}), f.number(0), out.weights});
+    out.weights = f(ops::where, {f(ops::equal, {most, f.number(kMasked, dtype)}), f.number(0, dtype), out.weights});
   }
   ValueId weights = f.reshaped(out.weights, {q[0], k[1], group, q[2], k[2]});
   ValueId value = f.reshaped(in.value, {v[0], v[1], 1, v[2], v[3]});
@@ -110,15 +113,15 @@ Tensor range(Shape shape) {
 ValueId sum_of(ValueId a, ValueId b, Formula& f) { return a == kNoValue ? b : b == kNoValue ? a : f(ops::add, {a, b}); }
 
 /// A mask as a bias: -inf where a boolean one is false. One that covers fewer than `keys` positions masks the rest.
-ValueId mask_bias(ValueId mask, int64_t keys, Formula& f, const GraphBuilder& b) {
-  if (b.type(mask).dtype == DType::boolean) mask = f(ops::where, {mask, f.number(0), f.number(kMasked)});
+ValueId mask_bias(ValueId mask, int64_t keys, DType dtype, Formula& f, const GraphBuilder& b) {
+  if (b.type(mask).dtype == DType::boolean) mask = f(ops::where, {mask, f.number(0, dtype), f.number(kMasked, dtype)});
   Shape rest = f.shape(mask);
   if (f.failed() || rest.back() >= keys) return mask;
   const auto axis = static_cast<int64_t>(rest.size()) - 1;
   rest.back() = keys - rest.back();
   Tensor masked(TensorType{DType::f32, rest, {}});
   std::ranges::fill(masked.as<float>(), kMasked);
-  return f(ops::concat, {mask, f.constant(std::move(masked))}, {{"axis", axis}});
+  return f(ops::concat, {mask, f.converted(f.constant(std::move(masked)), dtype)}, {{"axis", axis}});
 }
 
 // ---- ONNX Attention
@@ -139,7 +142,7 @@ ValueId length_bias(ValueId lengths, int64_t positions, int64_t keys, bool causa
 }
 
 ImportResult import_attention(const OnnxNode& node, GraphBuilder& b) {
-  if (Status s = check_f32(node, b); !s) return std::move(s).diagnostic();
+  if (Status s = check_floats(node, b); !s) return std::move(s).diagnostic();
   Formula f(b);
   ValueId query = node.inputs[0], key = node.inputs[1], value = node.inputs[2];
   const bool flat = b.shape(query).size() == 3;
@@ -165,13 +168,14 @@ ImportResult import_attention(const OnnxNode& node, GraphBuilder& b) {
   if (Status s = check_heads(q, k, f.shape(value)); !s) return std::move(s).diagnostic();
 
   Heads heads{.query = query, .key = key, .value = value, .scale = node.attrs.f("scale", 1 / std::sqrt(static_cast<double>(q[3]))), .softcap = node.attrs.f("softcap")};
+  const DType dtype = b.type(query).dtype;
   const bool causal = node.attrs.i("is_causal") != 0;
-  if (node.has(kMask)) heads.bias = mask_bias(node.inputs[kMask], k[2], f, b);
+  if (node.has(kMask)) heads.bias = mask_bias(node.inputs[kMask], k[2], dtype, f, b);
   if (node.has(kLengths)) {
     if (b.shape(node.inputs[kLengths]) != Shape{q[0]}) return bad_node(fmt::format("'nonpad_kv_seqlen' is {}, it must have {} elements.", to_string(b.type(node.inputs[kLengths])), q[0]));
-    heads.bias = sum_of(heads.bias, length_bias(node.inputs[kLengths], q[2], k[2], causal, f), f);
+    heads.bias = sum_of(heads.bias, f.converted(length_bias(node.inputs[kLengths], q[2], k[2], causal, f), dtype), f);
   } else if (causal) {
-    heads.bias = sum_of(heads.bias, f.constant(causal_bias(q[2], k[2], past)), f);
+    heads.bias = sum_of(heads.bias, f.converted(f.constant(causal_bias(q[2], k[2], past)), dtype), f);
   }
   const Attended out = attend(heads, f, b);
   const int64_t mode = node.attrs.i("qk_matmul_output_mode");
@@ -206,7 +210,7 @@ ImportResult attend_microsoft(const OnnxNode& node, ValueId query, ValueId key, 
   if (Status s = check_heads(q, k, f.shape(value)); !s) return std::move(s).diagnostic();
   double scale = node.attrs.f("scale");
   if (scale == 0) scale = 1 / std::sqrt(static_cast<double>(q[3]));
-  if (node.attrs.i("unidirectional") != 0) bias = sum_of(bias, f.constant(causal_bias(q[2], k[2], past)), f);
+  if (node.attrs.i("unidirectional") != 0) bias = sum_of(bias, f.converted(f.constant(causal_bias(q[2], k[2], past)), b.type(query).dtype), f);
   const Attended out = attend({.query = query, .key = key, .value = value, .scale = scale, .bias = bias}, f, b);
   return f.result({join_heads(out.y, f), key, value});
 }
@@ -219,7 +223,7 @@ Result<int64_t> head_count(const OnnxNode& node, int64_t size) {
 
 /// Inputs query [B,L,H*D], key, value, bias, key_padding_mask, attention_bias, past_key, past_value.
 ImportResult import_multi_head_attention(const OnnxNode& node, GraphBuilder& b) {
-  if (Status s = check_f32(node, b); !s) return std::move(s).diagnostic();
+  if (Status s = check_floats(node, b); !s) return std::move(s).diagnostic();
   for (size_t i = 1; i < 3; ++i)
     if (!node.has(i) || b.shape(node.inputs[i]).size() != 3)
       return unsupported("MultiHeadAttention is supported for separate query, key and value of 3 dimensions only, not for packed ones or those of a cross-attention cache.");
@@ -249,7 +253,7 @@ ImportResult import_multi_head_attention(const OnnxNode& node, GraphBuilder& b) 
 
 /// Inputs x [B,L,K], weights [K,3*H*D] and bias [3*H*D] of query, key and value, mask_index, past, attention_bias.
 ImportResult import_microsoft_attention(const OnnxNode& node, GraphBuilder& b) {
-  if (Status s = check_f32(node, b); !s) return std::move(s).diagnostic();
+  if (Status s = check_floats(node, b); !s) return std::move(s).diagnostic();
   if (node.has(3) || node.has(4)) return unsupported("'mask_index' and 'past' are not supported.", "give the mask as 'attention_bias'.");
   if (node.attrs.i("do_rotary") != 0 || node.attrs.has("qkv_hidden_sizes")) return unsupported("'do_rotary' and 'qkv_hidden_sizes' are not supported.");
   const Shape x = b.shape(node.inputs[0]), w = b.shape(node.inputs[1]);
@@ -303,7 +307,7 @@ ValueId rotate(ValueId x, ValueId cosines, ValueId sines, int64_t turned, bool i
 }
 
 ImportResult import_rotary_embedding(const OnnxNode& node, GraphBuilder& b) {
-  if (Status s = check_f32(node, b); !s) return std::move(s).diagnostic();
+  if (Status s = check_floats(node, b); !s) return std::move(s).diagnostic();
   Formula f(b);
   ValueId x = node.inputs[0], cosines = node.inputs[1], sines = node.inputs[2];
   const Shape given = b.shape(x);

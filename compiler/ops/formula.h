@@ -31,10 +31,10 @@ class Formula {
     return (*this)(ops::slice, {x}, {{"starts", std::move(starts)}, {"sizes", std::move(sizes)}, {"steps", std::move(steps)}});
   }
   ValueId constant(Tensor tensor) { return builder_.add_constant(std::move(tensor)); }
-  /// A scalar f32.
-  ValueId number(double value) {
-    Tensor t(TensorType{DType::f32, {}, {}});
-    t.as<float>()[0] = static_cast<float>(value);
+  /// A scalar, f32 or `dtype`, which is no 16-bit float.
+  ValueId number(double value, DType dtype = DType::f32) {
+    Tensor t(TensorType{dtype, {}, {}});
+    with_storage_type(dtype, [&]<class T>() { t.as<T>()[0] = static_cast<T>(value); });
     return constant(std::move(t));
   }
 
