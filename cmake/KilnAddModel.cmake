@@ -31,7 +31,7 @@ function(_kiln_tool COMMAND_VARIABLE DEPENDS_VARIABLE)
   set(${DEPENDS_VARIABLE} kiln::kiln PARENT_SCOPE)
 endfunction()
 
-function(_kiln_check_arguments NAME MODEL ARGS UNPARSED)
+function(_kiln_check_arguments NAME MODEL ARGS STATE UNPARSED)
   if(UNPARSED)
     message(FATAL_ERROR "kiln_add_model: does not understand '${UNPARSED}'. Options of kiln itself go after ARGS.")
   endif()
@@ -49,19 +49,25 @@ function(_kiln_check_arguments NAME MODEL ARGS UNPARSED)
       message(FATAL_ERROR "kiln_add_model: ${argument} cannot be among ARGS; use NAME, KILN_TARGET or OUTPUT_DIR.")
     endif()
   endforeach()
+  foreach(pair IN LISTS STATE)
+    if(NOT pair MATCHES "^.+=.+$")
+      message(FATAL_ERROR "kiln_add_model: STATE '${pair}' must be OUTPUT=INPUT, two names of the model.")
+    endif()
+  endforeach()
   get_property(languages GLOBAL PROPERTY ENABLED_LANGUAGES)
   if(NOT "CXX" IN_LIST languages)
     message(FATAL_ERROR "kiln_add_model: the project must enable C++, as in project(${PROJECT_NAME} LANGUAGES C CXX).")
   endif()
 endfunction()
 
-# kiln_add_model(NAME <name> MODEL <file.onnx> [KILN_TARGET <target>] [OUTPUT_DIR <folder>] [ARGS <option>...])
+# kiln_add_model(NAME <name> MODEL <file.onnx> [KILN_TARGET <target>] [OUTPUT_DIR <folder>] [STATE <output>=<input>...]
+#                [ARGS <option>...])
 #
 # Makes the static library <name> (alias kiln::<name>) of the code that `kiln compile` emits for the model. The code is emitted at
 # build time, into OUTPUT_DIR (default: <name> in the current binary folder), again when the model, its external data or kiln changed.
 function(kiln_add_model)
-  cmake_parse_arguments(PARSE_ARGV 0 ARG "" "NAME;MODEL;KILN_TARGET;OUTPUT_DIR" "ARGS")
-  _kiln_check_arguments("${ARG_NAME}" "${ARG_MODEL}" "${ARG_ARGS}" "${ARG_UNPARSED_ARGUMENTS}")
+  cmake_parse_arguments(PARSE_ARGV 0 ARG "" "NAME;MODEL;KILN_TARGET;OUTPUT_DIR" "STATE;ARGS")
+  _kiln_check_arguments("${ARG_NAME}" "${ARG_MODEL}" "${ARG_ARGS}" "${ARG_STATE}" "${ARG_UNPARSED_ARGUMENTS}")
   set(name ${ARG_NAME})
   cmake_path(ABSOLUTE_PATH ARG_MODEL BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}" NORMALIZE OUTPUT_VARIABLE model)
   get_source_file_property(generated "${model}" GENERATED)
@@ -80,6 +86,10 @@ function(kiln_add_model)
   if("${ARG_ARGS}" MATCHES "(^|;)--vectors(=|;)")
     set(vectors "")
   endif()
+  set(states "")
+  foreach(pair IN LISTS ARG_STATE)
+    list(APPEND states --state "${pair}")
+  endforeach()
   _kiln_tool(kiln kiln_depends)
 
   # manifest.json is first, since the depfile names it. Of the others kiln only touches those whose content changes.
@@ -91,7 +101,7 @@ function(kiln_add_model)
   cmake_path(GET model FILENAME model_name)
   add_custom_command(
     OUTPUT "${manifest}" ${sources} ${headers} "${flags}"
-    COMMAND ${kiln} compile "${model}" -o "${bundle}" --name ${name} --target ${target} --depfile "${depfile}" ${vectors} ${ARG_ARGS}
+    COMMAND ${kiln} compile "${model}" -o "${bundle}" --name ${name} --target ${target} --depfile "${depfile}" ${vectors} ${states} ${ARG_ARGS}
     DEPENDS ${kiln_depends} "${model}"
     DEPFILE "${depfile}"
     WORKING_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}"  # for file names among ARGS

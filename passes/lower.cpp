@@ -22,11 +22,11 @@ std::string io_c_name(const std::string& onnx_name, std::set<std::string>& taken
 }
 
 /// A plain copy of a whole tensor.
-Step copy_step(const Program& program, TensorId from, TensorId to, const std::string& output) {
+Step copy_step(const Program& program, TensorId from, TensorId to, std::string origin) {
   const TensorType& type = program.tensor(from).type;
   Step step;
   step.label = "copy";
-  step.origin = {fmt::format("output {}", output)};
+  step.origin = {std::move(origin)};
   step.input_shape = step.output_shape = type.shape;
   step.call.family = "copy";
   step.call.descriptor = copy_descriptor({{type.elements()}, {1}, {1}});
@@ -35,9 +35,43 @@ Step copy_step(const Program& program, TensorId from, TensorId to, const std::st
   return step;
 }
 
+bool is_input(const Program& program, TensorId id) {
+  return std::any_of(program.inputs.begin(), program.inputs.end(), [&](const IoTensor& io) { return io.tensor == id; });
+}
+bool is_state(const Program& program, TensorId id) {
+  return std::any_of(program.states.begin(), program.states.end(), [&](const StateTensor& state) { return state.tensor == id; });
+}
+
+StateTensor* find_state(Program& program, const std::string& output) {
+  auto found = std::find_if(program.states.begin(), program.states.end(), [&](const StateTensor& state) { return state.output == output; });
+  return found == program.states.end() ? nullptr : &*found;
+}
+
+/// `of` in bytes of its own.
+TensorId copied(Lowering& lowering, ValueId value, TensorId of, const std::string& name) {
+  TensorId copy = lowering.temporary(lowering.graph().type(value), name);
+  lowering.program().tensor(copy).onnx = lowering.graph().value(value).onnx;
+  lowering.program().steps.push_back(copy_step(lowering.program(), of, copy, fmt::format("output {}", name)));
+  return copy;
+}
+
+/// The copies that end a run, when nothing reads the old states any more.
+Status update_states(Program& program) {
+  for (const StateTensor& state : program.states) {
+    const TensorType &from = program.tensor(state.result).type, &to = program.tensor(state.tensor).type;
+    if (from.dtype != to.dtype || (is_integer(to.dtype) && from.quant != to.quant))
+      return error(DiagId::bad_state_option, fmt::format("--state {}={}: the output is {}, the input {}, or their scales differ.", state.output, state.input,
+                                                         to_string(from), to_string(to)),
+                   "feed it back in the application.");
+    if (state.result == state.tensor) continue;
+    program.steps.push_back(copy_step(program, state.result, state.tensor, fmt::format("state {}", state.input)));
+  }
+  return Done{};
+}
+
 }  // namespace
 
-Result<Program> lower(const Graph& graph, const std::string& name, PassContext&) {
+Result<Program> lower(const Graph& graph, const std::string& name, PassContext&, const std::vector<StatePair>& states) {
   Program program;
   program.name = name;
   Lowering lowering(graph, program);
@@ -45,7 +79,13 @@ Result<Program> lower(const Graph& graph, const std::string& name, PassContext&)
   auto io_name = [&](ValueId v) { return graph.value(v).onnx ? graph.value(v).onnx->name : graph.value(v).name; };
   for (ValueId v : graph.inputs) {
     TensorId id = lowering.tensor(v);
-    program.inputs.push_back({io_name(v), io_c_name(io_name(v), input_names), id});
+    auto pair = std::find_if(states.begin(), states.end(), [&](const StatePair& p) { return p.input == io_name(v); });
+    if (pair == states.end()) {
+      program.inputs.push_back({io_name(v), io_c_name(io_name(v), input_names), id});
+      continue;
+    }
+    program.states.push_back({pair->output, pair->input, program.inputs.size() + program.states.size(), id, id});
+    if (pair->initial) program.states.back().initial = lowering.constant(*pair->initial, pair->input + "_initial");
   }
   for (NodeId id : graph.order()) {
     const Node& node = graph.node(id);
@@ -53,21 +93,20 @@ Result<Program> lower(const Graph& graph, const std::string& name, PassContext&)
       return error(DiagId::unsupported_node, "this operator cannot be compiled when its inputs are not constant.").at_node(where(node));
     if (Status s = node.op->lower(graph, node, lowering); !s) return std::move(s).diagnostic().at_node(where(node));
   }
-  std::set<TensorId> taken;
   for (size_t i = 0; i < graph.outputs().size(); ++i) {
     ValueId v = graph.outputs()[i];
     std::string onnx_name = graph.output_name(i);
     TensorId id = lowering.tensor(v);
     TensorId root = program.root(id).base;
-    bool is_input = std::any_of(program.inputs.begin(), program.inputs.end(), [&](const IoTensor& io) { return io.tensor == root; });
-    if (program.tensor(root).constant || is_input) {
-      TensorId copy = lowering.temporary(graph.type(v), onnx_name);
-      program.tensor(copy).onnx = graph.value(v).onnx;
-      program.steps.push_back(copy_step(program, id, copy, onnx_name));
-      id = copy;
+    if (StateTensor* state = find_state(program, onnx_name)) {
+      // The old value of another state will be gone by then.
+      state->result = id != state->tensor && is_state(program, root) ? copied(lowering, v, id, onnx_name) : id;
+      continue;
     }
+    if (program.tensor(root).constant || is_input(program, root) || is_state(program, root)) id = copied(lowering, v, id, onnx_name);
     program.outputs.push_back({onnx_name, io_c_name(onnx_name, output_names), id});
   }
+  if (Status s = update_states(program); !s) return std::move(s).diagnostic();
   return program;
 }
 

@@ -7,13 +7,17 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "compiler/ir/model_info.h"
 #include "compiler/program/program.h"
 #include "passes/pass.h"
 
 namespace kiln {
 
-/// `name` becomes the bundle's C identifier. Errors: what the hooks report.
-Result<Program> lower(const Graph& graph, const std::string& name, PassContext& context);
+/// `name` becomes the bundle's C identifier. Errors: what the hooks report; bad_state_option when the passes have given input and output of a
+/// state different types.
+/// `states`: outputs that are inputs at the next run; a step at the end copies each into the bytes of the input (share-state may drop it).
+Result<Program> lower(const Graph& graph, const std::string& name, PassContext& context, const std::vector<StatePair>& states = {});
 
 }  // namespace kiln

@@ -14,15 +14,15 @@ constexpr size_t kMostSteps = 1000;
 /// A call in terms of buffers (tensors that own bytes), by dense index.
 struct Call {
   std::vector<size_t> reads, writes;
-  std::vector<size_t> in_place;   // buffers that the first written one may take over
+  std::vector<std::pair<size_t, size_t>> in_place;  // a buffer that is read, one that may take it over
   std::vector<size_t> after;      // calls that must come first
   int64_t scratch_bytes = 0;
 };
 
 struct Problem {
   std::vector<int64_t> bytes;     // per buffer
-  std::vector<int> readers;       // calls that read it; one more for model outputs, which never die
-  std::vector<bool> alive_first;  // model inputs
+  std::vector<int> readers;       // calls that read it; one more for model outputs and states, which never die
+  std::vector<bool> alive_first;  // model inputs and states
   std::vector<Call> calls;
 };
 
@@ -47,23 +47,27 @@ Problem make_problem(const Program& program) {
     list.erase(std::unique(list.begin(), list.end()), list.end());
   };
   for (const IoTensor& io : program.inputs) p.alive_first[buffer(io.tensor)] = true;
-  std::map<size_t, std::vector<size_t>> writers;
+  for (const StateTensor& state : program.states) p.alive_first[buffer(state.tensor)] = true;
+  std::map<size_t, std::vector<size_t>> writers, earlier_readers;
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const KernelCall& call = program.steps[i].call;
     Call c;
     fill(c.reads, call.inputs);
     fill(c.writes, call.outputs);
-    for (size_t k : call.in_place)
-      if (!is_constant(call.inputs[k])) c.in_place.push_back(buffer(call.inputs[k]));
+    for (const auto& [input, output] : call.in_place)
+      if (!is_constant(call.inputs[input])) c.in_place.emplace_back(buffer(call.inputs[input]), buffer(call.outputs[output]));
     if (call.scratch) c.scratch_bytes = program.tensor(*call.scratch).type.bytes();
     for (size_t b : c.reads) {
       ++p.readers[b];
       c.after.insert(c.after.end(), writers[b].begin(), writers[b].end());
     }
+    for (size_t b : c.writes) c.after.insert(c.after.end(), earlier_readers[b].begin(), earlier_readers[b].end());
+    for (size_t b : c.reads) earlier_readers[b].push_back(i);
     for (size_t b : c.writes) writers[b].push_back(i);
     p.calls.push_back(std::move(c));
   }
   for (const IoTensor& io : program.outputs) ++p.readers[buffer(io.tensor)];
+  for (const StateTensor& state : program.states) ++p.readers[buffer(state.tensor)];
   return p;
 }
 
@@ -87,8 +91,12 @@ State start(const Problem& p) {
 void run(const Problem& p, State& s, size_t call) {
   const Call& c = p.calls[call];
   int64_t taken_over = 0;
-  for (size_t b : c.in_place)
-    if (taken_over == 0 && s.readers[b] == 1 && p.bytes[b] == p.bytes[c.writes.front()] && !s.written[c.writes.front()]) taken_over = p.bytes[b];
+  std::vector<size_t> takers;
+  for (const auto& [from, to] : c.in_place)
+    if (std::find(takers.begin(), takers.end(), to) == takers.end() && s.readers[from] == 1 && p.bytes[from] == p.bytes[to] && !s.written[to]) {
+      taken_over += p.bytes[from];
+      takers.push_back(to);
+    }
   for (size_t b : c.writes) {
     if (!s.written[b]) s.live += p.bytes[b];
     s.written[b] = true;

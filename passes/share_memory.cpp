@@ -31,8 +31,8 @@ Result<bool> share_memory(Program& program, PassContext&) {
   bool changed = false;
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const KernelCall& call = program.steps[i].call;
-    for (size_t candidate : call.in_place) {
-      TensorId input = call.inputs[candidate], output = call.outputs.front();
+    for (const auto& [candidate, result] : call.in_place) {
+      TensorId input = call.inputs[candidate], output = call.outputs[result];
       if (!can_take_over(program, i, input, output)) continue;
       // Another operand within the same buffer would be overwritten while it is still read.
       bool read_otherwise = false;
@@ -41,7 +41,6 @@ Result<bool> share_memory(Program& program, PassContext&) {
       if (read_otherwise) continue;
       program.tensor(output).view = ProgramTensor::View{program.root(input).base, 0};
       changed = true;
-      break;
     }
   }
   return changed;

@@ -76,6 +76,7 @@ std::string harness_bundle_header(const Program& program) {
   out.line("  {nullptr, 0}};");
   out.linef("const Ports kOutputs = {{kOutputList, {}}};", program.outputs.size());
   out.linef("constexpr void (*run_bundle)(void*) = &{}_run;", program.name);
+  out.linef("inline void reset_bundle(void* arena) {{ {}(arena); }}", program.states.empty() ? "(void)" : program.name + "_reset");
   return std::move(out).text();
 }
 
@@ -107,7 +108,7 @@ std::vector<std::pair<uint32_t, uint32_t>> dead_ranges(const Program& program, c
 std::string job_bytes(const Program& program, const std::vector<std::vector<Tensor>>& inputs, const RunOptions& options) {
   std::string job;
   for (uint32_t number : {static_cast<uint32_t>(inputs.size()), options.traced_sets, options.timed_runs,
-                          static_cast<uint32_t>(options.poison), options.arena_shortfall})
+                          static_cast<uint32_t>(options.poison), options.arena_shortfall, options.sequence_steps})
     append(job, number);
   if (options.poison) {
     std::vector<Lifetime> lives = lifetimes(program);
@@ -252,6 +253,7 @@ Result<BuiltBundle> BuiltBundle::build(const Program& program, const Target& tar
 
 Result<RunResult> BuiltBundle::run(const std::vector<std::vector<Tensor>>& inputs, const RunOptions& options) const {
   KILN_CHECK(traced_ || (options.traced_sets == 0 && !options.poison), "tracing needs a traced build");
+  KILN_CHECK(options.sequence_steps > 0, "a sequence has steps");
   KILN_CHECK(options.timed_runs == 0 || !inputs.empty(), "timing needs an input set");
   const fs::path& root = folder_.path();
   if (Status s = write_file(root / "job", job_bytes(program_, inputs, options)); !s) return s.diagnostic();

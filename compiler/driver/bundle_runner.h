@@ -23,6 +23,7 @@ struct BuildOptions {
 
 struct RunOptions {
   uint32_t traced_sets = 0;      ///< for the first so many sets, the result of every step is returned
+  uint32_t sequence_steps = 1;   ///< of a model that keeps state: it is reset before every so many sets
   bool poison = false;           ///< between steps, arena bytes that no live buffer uses are overwritten
   uint32_t timed_runs = 0;       ///< further runs that are timed: with the first set, on a board with each
   std::vector<std::string> emulator_arguments = {};  ///< further ones for a board's emulator

@@ -11,6 +11,7 @@
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/quantize_options.h"
 #include "compiler/driver/report.h"
+#include "compiler/frontend/state_proposals.h"
 #include "compiler/support/files.h"
 #include "compiler/support/hash.h"
 
@@ -92,6 +93,9 @@ ExitCode run(Options& options, const Terminal& terminal) {
       options.quantize ? compile_quantized(options, terminal, diagnostics) : compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);
   if (!compiled) return code;
+  Diagnostics notes;
+  propose_states(compiled->imported, compiled->states, notes);
+  terminal.report(notes);
   BundleOptions bundle;
   bundle.vectors = make_test_vectors(*compiled, options.vectors);
   if (options.output.empty()) options.output = compiled->program.name;

@@ -189,6 +189,7 @@ std::string diff_text(const DiffReport& report, bool color) {
   std::string text =
       fmt::format("{}: emitted code for {} against ONNX Runtime {} ({}), {} input set{}\n", report.model, report.target, report.ort_version,
                   report.ort_optimized ? "all optimisations" : "no optimisations", report.sets.size(), report.sets.size() == 1 ? "" : "s");
+  if (report.sequence_steps > 0) text += fmt::format("state is fed back on both sides, in sequences of {} steps\n", report.sequence_steps);
   text += fmt::format("tolerance: |emitted - reference| <= {:g} + {:g} * |reference|\n\n", report.rule.absolute, report.rule.relative);
   if (!report.layers.empty()) text += fmt::format("Each step, input set {}:\n", report.sets.front()) + layers_table(report, color) + "\n";
   text += outputs_table(report, color) + "\n";
@@ -205,6 +206,7 @@ std::string diff_json(const DiffReport& report) {
   j["onnxruntime"] = Json{{"version", report.ort_version}, {"optimized", report.ort_optimized}};
   j["tolerance"] = Json{{"absolute", report.rule.absolute}, {"relative", report.rule.relative}};
   j["sets"] = report.sets;
+  if (report.sequence_steps > 0) j["sequence_steps"] = report.sequence_steps;
   j["pass"] = report.pass();
   j["outputs"] = Json::array();
   for (const OutputDiff& o : report.outputs) {

@@ -37,6 +37,7 @@ struct DiffReport {
   bool ort_optimized = false;
   ComparisonRule rule;
   std::vector<std::string> sets;
+  int sequence_steps = 0;  ///< of a model that keeps state: sets from one reset to the next
   std::vector<OutputDiff> outputs;
   std::vector<LayerDiff> layers;  ///< empty unless asked for
   int timed_runs = 0;             ///< 0: not timed

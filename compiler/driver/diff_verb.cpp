@@ -23,6 +23,7 @@ namespace {
 /// Of a 16-bit float: the distance of neighbours at 1. 0 for other types.
 double rounding_step(DType dtype) { return dtype == DType::f16 ? 0x1p-10 : dtype == DType::bf16 ? 0x1p-7 : 0; }
 
+constexpr int kRandomSets = 3, kRandomSteps = 8;
 constexpr const char* kOrt = "ONNX Runtime";
 
 struct Options {
@@ -30,6 +31,7 @@ struct Options {
   BuildOptions build;
   std::filesystem::path inputs;
   int random = 0;
+  int steps = 0;  ///< of a sequence; 0: as many as there are stored sets, or kRandomSteps
   uint64_t seed = 1;
   ComparisonRule rule;
   bool layers = false, optimize_ort = false;
@@ -39,14 +41,47 @@ struct Options {
 
 using NamedTensors = std::map<std::string, Tensor>;
 
+/// What both sides are fed with. A model that keeps state is run in sequences, which begin with a reset.
+struct Inputs {
+  std::vector<InputSet> sets;
+  size_t sequence_steps = 1;
+};
+
+/// The stored sets one after the other, again and again, as one sequence.
+Inputs as_sequence(const std::vector<InputSet>& sets, int steps) {
+  Inputs inputs{{}, steps ? static_cast<size_t>(steps) : sets.size()};
+  for (size_t i = 0; i < inputs.sequence_steps; ++i) {
+    inputs.sets.push_back(sets[i % sets.size()]);
+    inputs.sets.back().name = fmt::format("step {} ({})", i, inputs.sets.back().name);
+  }
+  return inputs;
+}
+
+Inputs random_sequences(const Program& program, int sequences, int steps, uint64_t seed) {
+  Inputs inputs{random_input_sets(program, sequences * steps, seed), static_cast<size_t>(steps)};
+  for (size_t i = 0; i < inputs.sets.size(); ++i)
+    inputs.sets[i].name = fmt::format("random {} step {}", i / inputs.sequence_steps, i % inputs.sequence_steps);
+  return inputs;
+}
+
 /// Stored test sets beside the model are better than random numbers, so they are taken when nothing else is asked for.
-Result<std::vector<InputSet>> choose_inputs(const Options& options, const Program& program) {
-  if (!options.inputs.empty()) return load_input_sets(options.inputs, program);
+Result<Inputs> choose_inputs(const Options& options, const Program& program) {
+  const bool keeps_state = !program.states.empty();
+  if (options.steps > 0 && !keeps_state)
+    return error(DiagId::bad_usage, "--steps is about models that keep state, this one keeps none.",
+                 "say which output feeds which input: --state OUTPUT=INPUT.");
   std::error_code ec;
-  std::filesystem::path folder = options.common.model.parent_path();
-  if (options.random == 0 && std::filesystem::is_directory(folder / "test_data_set_0", ec))
-    return load_input_sets(folder.empty() ? "." : folder, program);
-  return random_input_sets(program, options.random ? options.random : 3, options.seed);
+  std::filesystem::path folder = options.inputs;
+  if (folder.empty() && options.random == 0 && std::filesystem::is_directory(options.common.model.parent_path() / "test_data_set_0", ec))
+    folder = options.common.model.has_parent_path() ? options.common.model.parent_path() : ".";
+  if (!folder.empty()) {
+    Result<std::vector<InputSet>> sets = load_input_sets(folder, program);
+    if (!sets) return std::move(sets).diagnostic();
+    return keeps_state ? as_sequence(*sets, options.steps) : Inputs{*std::move(sets)};
+  }
+  if (keeps_state)
+    return random_sequences(program, options.random ? options.random : 1, options.steps ? options.steps : kRandomSteps, options.seed);
+  return Inputs{random_input_sets(program, options.random ? options.random : kRandomSets, options.seed)};
 }
 
 std::vector<std::vector<Tensor>> tensors_of(const std::vector<InputSet>& sets) {
@@ -55,10 +90,26 @@ std::vector<std::vector<Tensor>> tensors_of(const std::vector<InputSet>& sets) {
   return tensors;
 }
 
-/// The set's tensors in the order of the session. An input that kiln left out is read by no node; it gets zeros.
-std::vector<Tensor> feed_for(const OrtSession& session, const Program& program, const InputSet& set) {
+/// The states of ONNX Runtime's side, by the names of the inputs.
+NamedTensors initial_states(const Compiled& compiled) {
+  NamedTensors states;
+  for (const StatePair& pair : compiled.states)
+    for (ValueId v : compiled.imported.inputs) {
+      const Value& value = compiled.imported.value(v);
+      if (!value.onnx || value.onnx->name != pair.input) continue;
+      states.insert_or_assign(pair.input, pair.initial ? *pair.initial : Tensor({value.type.dtype, value.type.shape, {}}));
+    }
+  return states;
+}
+
+/// The set's tensors and the states in the order of the session. An input that kiln left out is read by no node; it gets zeros.
+std::vector<Tensor> feed_for(const OrtSession& session, const Program& program, const InputSet& set, const NamedTensors& states) {
   std::vector<Tensor> feed;
   for (const OrtTensorInfo& info : session.inputs()) {
+    if (auto state = states.find(info.name); state != states.end()) {
+      feed.push_back(state->second);
+      continue;
+    }
     auto io = std::find_if(program.inputs.begin(), program.inputs.end(), [&](const IoTensor& i) { return i.name == info.name; });
     if (io != program.inputs.end()) {
       Tensor tensor = set.inputs[static_cast<size_t>(io - program.inputs.begin())];
@@ -74,8 +125,8 @@ std::vector<Tensor> feed_for(const OrtSession& session, const Program& program, 
   return feed;
 }
 
-Result<NamedTensors> run_ort(OrtSession& session, const Program& program, const InputSet& set) {
-  Result<std::vector<Tensor>> results = session.run(feed_for(session, program, set));
+Result<NamedTensors> run_ort(OrtSession& session, const Program& program, const InputSet& set, const NamedTensors& states) {
+  Result<std::vector<Tensor>> results = session.run(feed_for(session, program, set, states));
   if (!results) return std::move(results).diagnostic();
   NamedTensors named;
   for (size_t i = 0; i < results->size(); ++i) named.insert_or_assign(session.outputs()[i].name, std::move((*results)[i]));
@@ -114,7 +165,7 @@ struct Session {
   const Options& options;
   const Terminal& terminal;
   const Compiled& compiled;
-  std::vector<InputSet> sets;
+  Inputs inputs;
   DiffReport report;
 
   Result<OrtSession> open_ort(OnnxRuntime& ort) const;
@@ -125,7 +176,7 @@ struct Session {
 
 Result<OrtSession> Session::open_ort(OnnxRuntime& ort) const {
   std::vector<std::string> names = options.layers ? layer_tensors(compiled.program) : std::vector<std::string>{};
-  Result<std::string> model = model_with_outputs(options.common.model, names);
+  Result<std::string> model = model_with_outputs(options.common.model, names, compiled.states);
   if (!model) return std::move(model).diagnostic();
   return ort.open(*model, options.optimize_ort ? OrtOptimization::all : OrtOptimization::none);
 }
@@ -142,20 +193,27 @@ Result<RunResult> Session::run_emitted() const {
   RunOptions run;
   run.traced_sets = options.layers ? 1 : 0;
   run.timed_runs = options.timed_runs;
-  return host->run(tensors_of(sets), run);
+  run.sequence_steps = static_cast<uint32_t>(inputs.sequence_steps);
+  return host->run(tensors_of(inputs.sets), run);
 }
 
 Status Session::compare_all(OrtSession& ort, const RunResult& emitted) {
   const Program& program = compiled.program;
+  const std::vector<InputSet>& sets = inputs.sets;
+  NamedTensors states;
   for (size_t i = 0; i < sets.size(); ++i) {
     terminal.show_progress(fmt::format("running ONNX Runtime, input set {} of {} ...", i + 1, sets.size()));
-    Result<NamedTensors> reference = run_ort(ort, program, sets[i]);
+    if (i % inputs.sequence_steps == 0) states = initial_states(compiled);
+    Result<NamedTensors> reference = run_ort(ort, program, sets[i], states);
     if (!reference) return std::move(reference).diagnostic();
     if (Status s = compare_outputs(program, emitted.outputs[i], *reference, kOrt, sets[i], report); !s) return s;
+    NamedTensors read = states;
+    for (const StatePair& pair : compiled.states) states[pair.input] = reference->at(pair.output).reshaped(states[pair.input].type.shape);
     NamedTensors stored;
     for (const NamedTensor& t : sets[i].expected) stored.insert_or_assign(t.name, t.tensor);
     if (Status s = compare_outputs(program, emitted.outputs[i], stored, "stored", sets[i], report); !s) return s;
     if (i > 0 || !options.layers) continue;
+    reference->merge(read);
     for (size_t k = 0; k < program.inputs.size(); ++k) reference->insert_or_assign(program.inputs[k].name, sets[i].inputs[k]);
     report.layers = compare_layers(program, emitted.step_results.front(), *reference, report.rule);
   }
@@ -164,11 +222,11 @@ Status Session::compare_all(OrtSession& ort, const RunResult& emitted) {
 
 Status Session::time_ort(OnnxRuntime& ort) {
   terminal.show_progress("timing ONNX Runtime ...");
-  Result<std::string> model = serialized_model(options.common.model);
+  Result<std::string> model = model_with_outputs(options.common.model, {}, compiled.states);
   if (!model) return std::move(model).diagnostic();
   Result<OrtSession> session = ort.open(*model, OrtOptimization::all);
   if (!session) return std::move(session).diagnostic();
-  Result<int64_t> time = session->time_run(feed_for(*session, compiled.program, sets.front()), static_cast<int>(options.timed_runs));
+  Result<int64_t> time = session->time_run(feed_for(*session, compiled.program, inputs.sets.front(), initial_states(compiled)), static_cast<int>(options.timed_runs));
   if (!time) return std::move(time).diagnostic();
   report.ort_nanoseconds = *time;
   return Done{};
@@ -205,10 +263,10 @@ ExitCode diff(const Options& options, const Terminal& terminal) {
                                "`kiln run --profile` counts the instructions."));
   Result<OnnxRuntime> ort = OnnxRuntime::load();
   if (!ort) return terminal.fail(ort.diagnostic());
-  Result<std::vector<InputSet>> sets = choose_inputs(options, compiled->program);
-  if (!sets) return terminal.fail(sets.diagnostic());
+  Result<Inputs> inputs = choose_inputs(options, compiled->program);
+  if (!inputs) return terminal.fail(inputs.diagnostic());
 
-  Session session{options, terminal, *compiled, *std::move(sets), {}};
+  Session session{options, terminal, *compiled, *std::move(inputs), {}};
   DiffReport& report = session.report;
   report.model = options.common.model.string();
   report.target = compiled->target.name;
@@ -216,7 +274,8 @@ ExitCode diff(const Options& options, const Terminal& terminal) {
   report.ort_optimized = options.optimize_ort;
   report.rule = options.rule;
   report.timed_runs = static_cast<int>(options.timed_runs);
-  for (const InputSet& set : session.sets) report.sets.push_back(set.name);
+  for (const InputSet& set : session.inputs.sets) report.sets.push_back(set.name);
+  report.sequence_steps = static_cast<int>(compiled->program.states.empty() ? 0 : session.inputs.sequence_steps);
 
   Result<OrtSession> reference = session.open_ort(*ort);
   if (!reference) return terminal.fail(reference.diagnostic());
@@ -243,6 +302,9 @@ VerbAction add(CLI::App& sub) {
       ->type_name("N")
       ->check(CLI::Range(1, 10000))
       ->excludes(inputs);
+  sub.add_option("--steps", options->steps, "With --state: runs of a sequence, of the stored sets in order, or at random; default: all sets, or 8")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000));
   sub.add_option("--seed", options->seed, "Of the random inputs")->capture_default_str()->type_name("N");
   sub.add_option("--atol", options->rule.absolute, "Absolute tolerance")
       ->capture_default_str()
@@ -268,7 +330,8 @@ const Verb diff_verb = {"diff", "Compare the emitted code with ONNX Runtime",
                         "kiln diff kws.onnx                          # stored test data beside the model, else random inputs\n"
                         "kiln diff kws.onnx --layers                 # which layer is the first that diverges?\n"
                         "kiln diff kws.onnx --inputs samples.npz --atol 1e-6\n"
-                        "kiln diff vww.onnx --cpu native --time 100  # and how fast are they?",
+                        "kiln diff vww.onnx --cpu native --time 100  # and how fast are they?\n"
+                        "kiln diff vad.onnx --state hn=h --steps 50  # 50 runs, the state fed back on both sides",
                         add};
 
 }  // namespace kiln

@@ -77,6 +77,10 @@ Result<std::vector<InputSet>> load_backend_sets(const fs::path& folder, const Pr
     auto in_set = [&](Diagnostic d) { return std::move(d).in_file((folder / one.name).string()); };
     Result<std::vector<Tensor>> inputs = match_inputs(std::move(one.inputs), program);
     if (!inputs) return in_set(std::move(inputs).diagnostic());
+    if (!program.states.empty()) {  // the outputs are those for stored states
+      sets.push_back({one.name, *std::move(inputs), {}});
+      continue;
+    }
     Result<std::vector<NamedTensor>> expected = match_outputs(std::move(one.outputs), program);
     if (!expected) return in_set(std::move(expected).diagnostic());
     sets.push_back({one.name, *std::move(inputs), *std::move(expected)});
@@ -94,9 +98,62 @@ std::vector<fs::path> npy_files(const fs::path& folder) {
   return paths;
 }
 
+/// Without those for inputs that are state, by name or by their place among all inputs.
+std::vector<NamedTensor> without_states(std::vector<NamedTensor> tensors, const Program& program) {
+  auto is_state = [&](const NamedTensor& t) {
+    return std::any_of(program.states.begin(), program.states.end(), [&](const StateTensor& state) { return state.input == t.name; });
+  };
+  const bool named =
+      std::all_of(tensors.begin(), tensors.end(), [&](const NamedTensor& t) { return is_state(t) || find_io(program.inputs, t.name); });
+  if (named) {
+    std::erase_if(tensors, is_state);
+  } else if (tensors.size() == program.inputs.size() + program.states.size()) {
+    for (auto state = program.states.rbegin(); state != program.states.rend(); ++state)
+      tensors.erase(tensors.begin() + static_cast<std::ptrdiff_t>(state->input_index));
+  }
+  return tensors;
+}
+
+/// Step `i` of `data`, which has a leading dimension of steps or is the same for all.
+Tensor step_of(const Tensor& data, const TensorType& wanted, size_t i) {
+  if (data.type.rank() == wanted.rank()) return data;
+  Tensor step(TensorType{data.type.dtype, Shape(data.type.shape.begin() + 1, data.type.shape.end()), {}});
+  const size_t bytes = step.bytes().size();
+  std::copy_n(data.bytes().begin() + static_cast<std::ptrdiff_t>(i * bytes), bytes, step.bytes().begin());
+  return step;
+}
+
+/// The sets of all steps from the data of each input.
+Result<std::vector<std::vector<Tensor>>> steps_of(const std::vector<std::optional<Tensor>>& found, const Program& program) {
+  int64_t steps = 1;
+  std::string longest;
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (program.states.empty() || !found[i] || found[i]->type.rank() != type_of(program, program.inputs[i]).rank() + 1) continue;
+    const int64_t count = found[i]->type.shape.front();
+    if (count < 1 || (!longest.empty() && count != steps))
+      return error(DiagId::bad_input_data,
+                   fmt::format("input '{}' has {} steps, input '{}' has {}.", program.inputs[i].name, count, longest, steps),
+                   "all inputs need data for as many steps.");
+    steps = count;
+    longest = program.inputs[i].name;
+  }
+  std::vector<std::vector<Tensor>> sets;
+  for (int64_t s = 0; s < steps; ++s) {
+    std::vector<std::optional<Tensor>> step = found;
+    if (!longest.empty())
+      for (size_t i = 0; i < step.size(); ++i)
+        if (step[i]) step[i] = step_of(*step[i], type_of(program, program.inputs[i]), static_cast<size_t>(s));
+    Result<std::vector<Tensor>> set = in_order(std::move(step), program);
+    if (!set) return std::move(set).diagnostic();
+    sets.push_back(*std::move(set));
+  }
+  return sets;
+}
+
 }  // namespace
 
 Result<std::vector<Tensor>> match_inputs(std::vector<NamedTensor> tensors, const Program& program) {
+  tensors = without_states(std::move(tensors), program);
   std::vector<std::optional<Tensor>> found(program.inputs.size());
   bool named = std::all_of(tensors.begin(), tensors.end(), [&](const NamedTensor& t) { return find_io(program.inputs, t.name); });
   if (!named && tensors.size() != program.inputs.size())
@@ -142,7 +199,7 @@ std::vector<InputSet> random_input_sets(const Program& program, int count, uint6
   return sets;
 }
 
-Result<std::vector<Tensor>> load_named_inputs(const std::vector<std::string>& assignments, const Program& program) {
+Result<std::vector<std::vector<Tensor>>> load_named_inputs(const std::vector<std::string>& assignments, const Program& program) {
   std::vector<std::optional<Tensor>> found(program.inputs.size());
   for (const std::string& text : assignments) {
     std::optional<size_t> input;
@@ -163,10 +220,11 @@ Result<std::vector<Tensor>> load_named_inputs(const std::vector<std::string>& as
                    fmt::format("its inputs are {}; write NAME=FILE.", describe(program, program.inputs)));
     Result<Tensor> tensor = load_tensor(file);
     if (!tensor) return std::move(tensor).diagnostic();
-    if (Status s = fit_type(program, program.inputs[*input], *tensor); !s) return std::move(s).diagnostic().in_file(file);
+    if (program.states.empty())
+      if (Status s = fit_type(program, program.inputs[*input], *tensor); !s) return std::move(s).diagnostic().in_file(file);
     found[*input] = *std::move(tensor);
   }
-  return in_order(std::move(found), program);
+  return steps_of(found, program);
 }
 
 }  // namespace kiln

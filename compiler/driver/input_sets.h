@@ -27,11 +27,12 @@ Result<std::vector<InputSet>> load_input_sets(const std::filesystem::path& path,
 std::vector<InputSet> random_input_sets(const Program& program, int count, uint64_t seed);
 
 /// Puts tensors in the order of Program::inputs: by their names if all are inputs, else as they stand when there are as many as inputs.
-/// Errors: bad_input_data.
+/// Those for inputs that are state are left out. Errors: bad_input_data.
 Result<std::vector<Tensor>> match_inputs(std::vector<NamedTensor> tensors, const Program& program);
 
 /// Finds the file for each input in "NAME=FILE" texts ("FILE" will do for a model with one input) and loads them. Errors:
 /// unknown_input_name, bad_input_data, cannot_read.
-Result<std::vector<Tensor>> load_named_inputs(const std::vector<std::string>& assignments, const Program& program);
+/// One set; of a model that keeps state several where data has one dimension more, the steps. What has none is the same at each of them.
+Result<std::vector<std::vector<Tensor>>> load_named_inputs(const std::vector<std::string>& assignments, const Program& program);
 
 }  // namespace kiln

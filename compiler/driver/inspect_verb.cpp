@@ -9,6 +9,7 @@
 #include "compiler/driver/cli.h"
 #include "compiler/driver/pipeline.h"
 #include "compiler/driver/report.h"
+#include "compiler/frontend/state_proposals.h"
 #include "compiler/support/files.h"
 
 namespace kiln {
@@ -40,6 +41,9 @@ ExitCode run(const Options& options, const Terminal& terminal) {
   std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);
   if (!compiled) return code;
+  Diagnostics notes;
+  propose_states(compiled->imported, compiled->states, notes);
+  terminal.report(notes);
   if (Status s = check_budgets_apply(options.budgets, compiled->target); !s) return terminal.fail(s.diagnostic());
   const std::vector<OutputFile> bundle = emit_bundle(compiled->program, compiled->target, compiled->info, {});
   Result<std::optional<Footprint>> measured = measure(options, *compiled, bundle, terminal);

@@ -94,6 +94,20 @@ void add_model_options(CLI::App& app, CommonOptions& options) {
       ->allow_extra_args(false);
 }
 
+void add_state_option(CLI::App& app, CommonOptions& options) {
+  app.add_option_function<std::vector<std::string>>(
+         "--state",
+         [&options](const std::vector<std::string>& all) {
+           for (const std::string& text : all) {
+             auto [output, input] = value_or_throw(split_assignment("--state", text));
+             options.import.states.push_back({output, input});
+           }
+         },
+         "An output that is this input at the next run; kept in the arena")
+      ->type_name("OUTPUT=INPUT")
+      ->allow_extra_args(false);
+}
+
 void add_target_options(CLI::App& app, CommonOptions& options) {
   app.add_option_function<std::string>(
          "--io-dtype", [&options](const std::string& dtype) { options.integer_io = dtype == "int8"; },
@@ -139,6 +153,7 @@ void add_pass_options(CLI::App& app, CommonOptions& options) {
 
 void add_common_options(CLI::App& app, CommonOptions& options) {
   add_model_options(app, options);
+  add_state_option(app, options);
   add_target_options(app, options);
   add_pass_options(app, options);
 }

@@ -34,13 +34,15 @@ struct CommonOptions {
 
 /// MODEL, --dim, --input-shape.
 void add_model_options(CLI::App& app, CommonOptions& options);
+/// --state.
+void add_state_option(CLI::App& app, CommonOptions& options);
 /// --target, --cpu, --march, --optimize, --name.
 void add_target_options(CLI::App& app, CommonOptions& options);
 /// --disable-pass, --print-after, --stop-after, --time-passes, --dot, --dump-dir, --explain.
 void add_pass_options(CLI::App& app, CommonOptions& options);
 /// --compiler, --cflags: of the verbs that build what they emit.
 void add_build_options(CLI::App& app, BuildOptions& options);
-/// Model, target and passes.
+/// Model, states, target and passes.
 void add_common_options(CLI::App& app, CommonOptions& options);
 
 /// "1,3,96,96" or "[1,3,96,96]". Errors: bad_shape_option.

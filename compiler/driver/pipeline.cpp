@@ -18,6 +18,7 @@
 #include "passes/schedule.h"
 #include "passes/select_kernels.h"
 #include "passes/share_memory.h"
+#include "passes/share_state.h"
 #include "targets/targets.h"
 
 namespace kiln {
@@ -36,7 +37,7 @@ std::string bundle_name(const CommonOptions& options, const ModelInfo& info) {
 }
 
 /// Program passes by name; only those that can be left out do something when disabled.
-constexpr std::string_view kProgramPasses[] = {"lower", "select-kernels", "schedule", "share-memory", "plan-memory"};
+constexpr std::string_view kProgramPasses[] = {"lower", "select-kernels", "schedule", "share-state", "share-memory", "plan-memory"};
 
 bool disabled(const CommonOptions& options, std::string_view pass) {
   const std::vector<std::string>& list = options.passes.disabled;
@@ -67,6 +68,8 @@ Status finish_program(Program& program, const CommonOptions& options, PassContex
   if (Status s = select_kernels(program, kernels, context); !s) return s;
   // Branches are computed in the order that keeps least alive.
   if (Result<bool> r = disabled(options, "schedule") ? Result<bool>(false) : schedule(program, context); !r) return std::move(r).diagnostic();
+  // New values of states are made in the bytes of the old ones.
+  if (Result<bool> r = disabled(options, "share-state") ? Result<bool>(false) : share_state(program, context); !r) return std::move(r).diagnostic();
   // Outputs take over the bytes of inputs that die there.
   if (Result<bool> r = disabled(options, "share-memory") ? Result<bool>(false) : share_memory(program, context); !r) return std::move(r).diagnostic();
   // Every buffer gets its address. From here on the program is only printed.
@@ -85,10 +88,10 @@ std::optional<Compiled> compile_graph(ImportedModel model, const CommonOptions& 
     diagnostics.report(target.diagnostic());
     return std::nullopt;
   }
-  Compiled out{model.info, *std::move(target), model.graph, std::move(model.graph), {}};
+  Compiled out{model.info, *std::move(target), model.graph, std::move(model.graph), {}, std::move(model.states)};
   PassContext context{out.target, diagnostics};
   if (Status s = optimize(out.graph, options, context); !s) return failed(s.diagnostic());
-  Result<Program> program = lower(out.graph, bundle_name(options, out.info), context);
+  Result<Program> program = lower(out.graph, bundle_name(options, out.info), context, out.states);
   if (!program) return failed(program.diagnostic());
   out.program = *std::move(program);
   if (Status s = finish_program(out.program, options, context); !s) return failed(s.diagnostic());
@@ -101,18 +104,75 @@ std::optional<Compiled> compile_model(const CommonOptions& options, Diagnostics&
   return compile_graph(*std::move(model), options, diagnostics);
 }
 
+namespace {
+
+/// The inputs of a run, random ones and the states, and the states that it leaves. Both by the order of the graph.
+class Sequence {
+ public:
+  Sequence(const Graph& graph, const std::vector<StatePair>& states) : graph_(graph) {
+    for (const StatePair& pair : states) {
+      Link link{0, 0, {}};
+      while (input_name(link.input) != pair.input) ++link.input;
+      while (graph.output_name(link.output) != pair.output) ++link.output;
+      const TensorType& type = graph.type(graph.inputs[link.input]);
+      link.value = pair.initial ? *pair.initial : Tensor(TensorType{type.dtype, type.shape, {}});
+      links_.push_back(std::move(link));
+    }
+  }
+
+  /// Runs the next step on `inputs`, those of all that are no state.
+  Result<TestVector> step(std::vector<Tensor> inputs) {
+    std::vector<Tensor> all;
+    size_t next = 0;
+    for (size_t i = 0; i < graph_.inputs.size(); ++i) {
+      auto link = std::find_if(links_.begin(), links_.end(), [&](const Link& l) { return l.input == i; });
+      all.push_back(link == links_.end() ? inputs[next++] : link->value);
+    }
+    Result<std::vector<Tensor>> outputs = evaluate(graph_, all);
+    if (!outputs) return std::move(outputs).diagnostic();
+    TestVector vector{std::move(inputs), {}};
+    for (size_t i = 0; i < outputs->size(); ++i) {
+      auto link = std::find_if(links_.begin(), links_.end(), [&](const Link& l) { return l.output == i; });
+      if (link == links_.end()) vector.outputs.push_back((*outputs)[i]);
+      else link->value = (*outputs)[i].reshaped(link->value.type.shape);
+    }
+    return vector;
+  }
+
+  [[nodiscard]] bool is_state(size_t input) const {
+    return std::any_of(links_.begin(), links_.end(), [&](const Link& l) { return l.input == input; });
+  }
+
+ private:
+  struct Link {
+    size_t input, output;
+    Tensor value;
+  };
+
+  [[nodiscard]] std::string input_name(size_t i) const {
+    const Value& v = graph_.value(graph_.inputs[i]);
+    return v.onnx ? v.onnx->name : v.name;
+  }
+
+  const Graph& graph_;
+  std::vector<Link> links_;
+};
+
+}  // namespace
+
 std::vector<TestVector> make_test_vectors(const Compiled& compiled, int count) {
   // Of quantized models the integer graph is what the emitted code computes to the bit; the float form of the model rounds elsewhere.
   const Graph& graph = is_quantized(compiled.graph) ? compiled.graph : compiled.imported;
   std::vector<TestVector> vectors;
+  Sequence sequence(graph, compiled.states);
   for (int v = 0; v < count; ++v) {
-    TestVector vector;
+    std::vector<Tensor> inputs;
     uint64_t seed = 1000 * static_cast<uint64_t>(v);
-    for (ValueId input : graph.inputs) vector.inputs.push_back(random_tensor(graph.type(input), ++seed));
-    Result<std::vector<Tensor>> outputs = evaluate(graph, vector.inputs);
-    if (!outputs) break;
-    vector.outputs = *std::move(outputs);
-    vectors.push_back(std::move(vector));
+    for (size_t i = 0; i < graph.inputs.size(); ++i, ++seed)
+      if (!sequence.is_state(i)) inputs.push_back(random_tensor(graph.type(graph.inputs[i]), seed + 1));
+    Result<TestVector> vector = sequence.step(std::move(inputs));
+    if (!vector) break;
+    vectors.push_back(*std::move(vector));
   }
   return vectors;
 }

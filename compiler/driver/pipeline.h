@@ -20,6 +20,7 @@ struct Compiled {
   Graph imported;  ///< as the model says it, before any pass
   Graph graph;     ///< after the graph passes
   Program program;
+  std::vector<StatePair> states = {};  ///< the states of the program, by the names of the model
 };
 
 /// Imports, optimises, lowers and plans. Nothing when `diagnostics` has errors. IR listings and timings asked for by the options
@@ -30,7 +31,8 @@ std::optional<Compiled> compile_model(const CommonOptions& options, Diagnostics&
 std::optional<Compiled> compile_graph(ImportedModel model, const CommonOptions& options, Diagnostics& diagnostics);
 
 /// `count` test vectors: reproducible random inputs and what the reference evaluation makes of them: of the imported graph, or of
-/// the final one where the model is quantized. Fewer when an operator has no reference evaluation.
+/// the final one where the model is quantized. Fewer when an operator has no reference evaluation. Those of a model that keeps state are the
+/// steps of one sequence.
 std::vector<TestVector> make_test_vectors(const Compiled& compiled, int count);
 
 }  // namespace kiln

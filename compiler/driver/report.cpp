@@ -32,6 +32,13 @@ std::string io_lines(const Compiled& c, const std::vector<IoTensor>& list, const
   return text;
 }
 
+std::string state_lines(const Program& p) {
+  std::string text;
+  for (const StateTensor& state : p.states)
+    text += fmt::format("  state   {} from {}  {}\n", comment_quoted(state.input), comment_quoted(state.output), describe_type(p.tensor(state.tensor).type));
+  return text;
+}
+
 /// A node of a quantized graph that computes on floats.
 struct FloatNode {
   const Node* node;
@@ -154,9 +161,10 @@ std::string summary_text(const Compiled& c, const Footprint* footprint) {
   std::string gap = m.arena_bytes == m.live_lower_bound_bytes
                         ? "no plan for this order of layers can need less"
                         : fmt::format("the tensors alive in layer {} need {}", m.live_peak_step + 1, with_commas(m.live_lower_bound_bytes));
-  text += fmt::format("  RAM     {} bytes of arena; {}\n", with_commas(m.arena_bytes), gap);
+  std::string state = p.states.empty() ? "" : fmt::format(", {} of them state", with_commas(p.state_bytes()));
+  text += fmt::format("  RAM     {} bytes of arena{}; {}\n", with_commas(m.arena_bytes), state, gap);
   text += footprint ? footprint_text(*footprint, p.name) : fmt::format("  flash   {} bytes of weights\n", with_commas(p.weights_bytes()));
-  return text + io_lines(c, p.inputs, "input") + io_lines(c, p.outputs, "output") + float_text(c.graph);
+  return text + io_lines(c, p.inputs, "input") + io_lines(c, p.outputs, "output") + state_lines(p) + float_text(c.graph);
 }
 
 std::string layer_table(const Compiled& c, const Footprint* footprint, bool color) {

@@ -40,6 +40,20 @@ void print_tensor(const std::string& name, const Tensor& tensor) {
   fmt::print("{}\n", line);
 }
 
+/// The outputs of one step as they are, of several with a leading dimension of steps.
+std::vector<Tensor> stacked(const std::vector<std::vector<Tensor>>& steps) {
+  if (steps.size() == 1) return steps.front();
+  std::vector<Tensor> out;
+  for (size_t i = 0; i < steps.front().size(); ++i) {
+    TensorType type = steps.front()[i].type;
+    type.shape.insert(type.shape.begin(), static_cast<int64_t>(steps.size()));
+    std::vector<std::byte> bytes;
+    for (const std::vector<Tensor>& step : steps) bytes.insert(bytes.end(), step[i].bytes().begin(), step[i].bytes().end());
+    out.emplace_back(std::move(type), std::move(bytes));
+  }
+  return out;
+}
+
 Status write_outputs(const Options& options, const Program& program, const std::vector<Tensor>& outputs) {
   std::vector<OutputFile> files;
   for (size_t i = 0; i < outputs.size(); ++i) files.push_back({program.outputs[i].c_name + ".npy", save_npy(outputs[i])});
@@ -78,7 +92,7 @@ ExitCode run(const Options& options, const Terminal& terminal) {
   if (options.profile && !compiled->target.board)
     return terminal.fail(error(DiagId::bad_usage, fmt::format("--profile counts instructions on a board in QEMU; {} has none.", compiled->target.name),
                                "choose a microcontroller, such as --target cortex-m4; `kiln diff --time` times this machine."));
-  Result<std::vector<Tensor>> inputs = load_named_inputs(options.inputs, program);
+  Result<std::vector<std::vector<Tensor>>> inputs = load_named_inputs(options.inputs, program);
   if (!inputs) return terminal.fail(inputs.diagnostic());
 
   std::vector<OutputFile> bundle = emit_bundle(program, compiled->target, compiled->info, {});
@@ -90,17 +104,18 @@ ExitCode run(const Options& options, const Terminal& terminal) {
   Result<BuiltBundle> host = BuiltBundle::build(program, compiled->target, bundle, options.build);
   if (!host) return terminal.fail(host.diagnostic());
   terminal.say(host->commands());
-  Result<RunResult> result = host->run({*inputs}, {.timed_runs = compiled->target.board ? kCountedRuns : 0});
+  const auto steps = static_cast<uint32_t>(inputs->size());
+  Result<RunResult> result = host->run(*inputs, {.sequence_steps = steps, .timed_runs = compiled->target.board ? kCountedRuns : 0});
   terminal.show_progress({});
   if (!result) return terminal.fail(result.diagnostic());
-  const std::vector<Tensor>& outputs = result->outputs.front();
+  const std::vector<Tensor> outputs = stacked(result->outputs);
   if (options.output.empty()) {
     for (size_t i = 0; i < outputs.size(); ++i) print_tensor(program.outputs[i].name, outputs[i]);
   } else if (Status s = write_outputs(options, program, outputs); !s) {
     return terminal.fail(s.diagnostic());
   }
   if (!options.profile) return ExitCode::ok;
-  Result<std::string> text = profile(options, *compiled, bundle, *inputs, *result);
+  Result<std::string> text = profile(options, *compiled, bundle, inputs->front(), *result);
   if (!text) return terminal.fail(text.diagnostic());
   fmt::print("\n{}", *text);
   return ExitCode::ok;
@@ -109,7 +124,7 @@ ExitCode run(const Options& options, const Terminal& terminal) {
 VerbAction add(CLI::App& sub) {
   auto options = std::make_shared<Options>();
   add_common_options(sub, options->common);
-  sub.add_option("--input", options->inputs, "Data of an input, .npy or .pb; NAME= may be left out when there is one input")
+  sub.add_option("--input", options->inputs, "Data of an input, .npy or .pb; NAME= may be left out when there is one input. With --state a further leading dimension holds steps")
       ->type_name("NAME=FILE")
       ->allow_extra_args(false);
   sub.add_option("-o,--output", options->output, "Folder for OUTPUT.npy files; without it outputs are printed")->type_name("DIR");
@@ -125,7 +140,8 @@ extern const Verb run_verb;
 const Verb run_verb = {"run", "Run the emitted code of a model, here or in QEMU",
                        "kiln run kws.onnx --input features=yes.npy           # prints the outputs\n"
                        "kiln run kws.onnx --input yes.npy -o results         # writes results/scores.npy\n"
-                       "kiln run kws.onnx --input yes.npy --target cortex-m4 --profile",
+                       "kiln run kws.onnx --input yes.npy --target cortex-m4 --profile\n"
+                       "kiln run vad.onnx --state hn=h --input chunks.npy    # [steps,...]: one run after the other",
                        add};
 
 }  // namespace kiln

@@ -15,21 +15,22 @@
 namespace kiln {
 namespace {
 
-/// Constants that some step reads, each content once (equal weights of two layers share their bytes).
+/// Constants that some step or the reset reads, each content once (equal weights of two layers share their bytes).
 void collect_constants(BundleContext& c) {
   c.constant_of.assign(c.program.tensor_count(), 0);
   std::map<std::string, size_t> by_content;
-  for (const Step& step : c.program.steps) {
-    for (TensorId input : step.call.inputs) {
-      TensorId id = c.program.root(input).base;
-      const std::optional<Tensor>& constant = c.program.tensor(id).constant;
-      if (!constant) continue;
-      std::string key = fmt::format("{} {}", dtype_name(constant->type.dtype), sha256(constant->bytes()));
-      auto [it, is_new] = by_content.emplace(key, c.constants.size());
-      if (is_new) c.constants.push_back(id);
-      c.constant_of[index(id)] = it->second;
-    }
-  }
+  auto collect = [&](TensorId id) {
+    const std::optional<Tensor>& constant = c.program.tensor(id).constant;
+    if (!constant) return;
+    std::string key = fmt::format("{} {}", dtype_name(constant->type.dtype), sha256(constant->bytes()));
+    auto [it, is_new] = by_content.emplace(key, c.constants.size());
+    if (is_new) c.constants.push_back(id);
+    c.constant_of[index(id)] = it->second;
+  };
+  for (const Step& step : c.program.steps)
+    for (TensorId input : step.call.inputs) collect(c.program.root(input).base);
+  for (const StateTensor& state : c.program.states)
+    if (state.initial) collect(*state.initial);
 }
 
 const EmbeddedHeader& find_header(std::string_view path) {

@@ -11,6 +11,7 @@ void write_usage(CodeWriter& out, const BundleContext& c) {
   const Program& p = c.program;
   out.line("//");
   out.linef("//   static uint8_t arena[{}_ARENA_BYTES] __attribute__((aligned({}_ARENA_ALIGN)));", c.upper, c.upper);
+  if (!p.states.empty()) out.linef("//   {}_reset(arena);  // before the first run, and where a new sequence begins", c.name);
   for (const IoTensor& io : p.inputs)
     out.linef("//   {}* {} = {}_input_{}(arena);  // write {} elements", dtype_c_name(p.tensor(io.tensor).type.dtype), io.c_name, c.name,
               io.c_name, p.tensor(io.tensor).type.elements());
@@ -30,6 +31,17 @@ void write_accessors(CodeWriter& out, const BundleContext& c, const std::vector<
     if (input) out.linef("{}* {}(void* arena);", dtype_c_name(type.dtype), name);
     else out.linef("const {}* {}(const void* arena);", dtype_c_name(type.dtype), name);
   }
+}
+
+void write_reset(CodeWriter& out, const BundleContext& c) {
+  if (c.program.states.empty()) return;
+  out.linef("// The model keeps {} bytes of state in the arena from one run to the next:", with_commas(c.program.state_bytes()));
+  for (const StateTensor& state : c.program.states)
+    out.linef("//   {}  onnx: {} is {} of the next run{}", describe_type(c.program.tensor(state.tensor).type), comment_quoted(state.output),
+              comment_quoted(state.input), state.initial ? ", at first what the model gives it" : "");
+  out.line("// Sets it to its initial values, zeros unless said otherwise. A run without a reset before it computes from whatever the arena holds.");
+  out.linef("void {}_reset(void* arena);", c.name);
+  out.line();
 }
 
 }  // namespace
@@ -57,8 +69,9 @@ std::string write_header(const BundleContext& c) {
   write_accessors(out, c, c.program.inputs, true);
   write_accessors(out, c, c.program.outputs, false);
   out.line();
-  out.linef("// Computes the outputs from the inputs: {} layers, {} multiply-accumulates.", c.program.steps.size(),
-            with_commas(c.program.macs()));
+  write_reset(out, c);
+  out.linef("// Computes the outputs from the inputs{}: {} layers, {} multiply-accumulates.", c.program.states.empty() ? "" : " and the state",
+            c.program.steps.size(), with_commas(c.program.macs()));
   out.linef("void {}_run(void* arena);", c.name);
   out.line();
   out.line("#ifdef __cplusplus");

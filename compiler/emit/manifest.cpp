@@ -60,10 +60,17 @@ std::string write_manifest(const BundleContext& c, const std::vector<OutputFile>
   for (const IoTensor& io : p.inputs) j["inputs"].push_back(io_json(c, io, true));
   j["outputs"] = Json::array();
   for (const IoTensor& io : p.outputs) j["outputs"].push_back(io_json(c, io, false));
+  if (!p.states.empty()) j["api"]["reset"] = c.name + "_reset";
+  j["states"] = Json::array();
+  for (const StateTensor& state : p.states) {
+    const TensorType& type = p.tensor(state.tensor).type;
+    j["states"].push_back({{"output", state.output}, {"input", state.input}, {"dtype", dtype_name(type.dtype)}, {"shape", type.shape}, {"bytes", type.bytes()},
+                           {"initial", state.initial ? "model" : "zeros"}});
+  }
   j["memory"] = {{"arena_bytes", p.memory.arena_bytes},
                  {"arena_align", c.target.arena_align},
                  {"weights_bytes", p.weights_bytes()},
-                 {"state_bytes", 0},
+                 {"state_bytes", p.state_bytes()},
                  {"live_lower_bound_bytes", p.memory.live_lower_bound_bytes}};
   j["macs"] = p.macs();
   j["steps"] = Json::array();

@@ -34,6 +34,10 @@ std::string span_text(const Lifetime& life, int64_t steps) {
   return first == last ? first : fmt::format("{} to {}", first, last);
 }
 
+bool is_state(const Program& program, TensorId id) {
+  return std::any_of(program.states.begin(), program.states.end(), [&](const StateTensor& state) { return state.tensor == id; });
+}
+
 /// One line per buffer, one column per step; more than kColumns steps share columns.
 void write_chart(CodeWriter& out, const Program& program, const std::vector<Row>& rows) {
   constexpr int64_t kColumns = 72;
@@ -48,7 +52,7 @@ void write_chart(CodeWriter& out, const Program& program, const std::vector<Row>
       Lifetime column{s, std::min(s + per_column - 1, steps)};
       bar += column.overlaps(row.life) ? '#' : '.';
     }
-    out.linef("//   {:>8} +{:<8} {}  {}", t.arena_offset, t.type.bytes(), bar, t.name);
+    out.linef("//   {:>8} +{:<8} {}  {}{}", t.arena_offset, t.type.bytes(), bar, t.name, is_state(program, row.id) ? " (state)" : "");
   }
 }
 
@@ -76,7 +80,8 @@ std::string write_memory_header(const BundleContext& c) {
   out.line("// Byte offsets in the arena.");
   for (const Row& row : rows) {
     const ProgramTensor& t = p.tensor(row.id);
-    out.linef("constexpr uint32_t {} = {};  // {}, {} bytes, {}", t.name, t.arena_offset, describe_type(t.type), t.type.bytes(), span_text(row.life, steps));
+    out.linef("constexpr uint32_t {} = {};  // {}, {} bytes, {}", t.name, t.arena_offset, describe_type(t.type), t.type.bytes(),
+              is_state(p, row.id) ? "kept from run to run" : span_text(row.life, steps));
     for (size_t i = 0; i < p.tensor_count(); ++i) {
       TensorId id{static_cast<uint32_t>(i)};
       const ProgramTensor& view = p.tensor(id);

@@ -66,6 +66,7 @@ static int compare(const char* name, int vector, const T* got, const T* expected
   out.line("int main() {");
   out.indent();
   out.line("int bad = 0;");
+  if (!p.states.empty()) out.linef("{}_reset(arena);  // the vectors are steps of one sequence", c.name);
   for (size_t v = 0; v < c.options.vectors.size(); ++v) {
     for (size_t i = 0; i < p.inputs.size(); ++i)
       out.linef("memcpy({0}_input_{1}(arena), vector{2}_input{3}, {4});", c.name, p.inputs[i].c_name, v, i, p.tensor(p.inputs[i].tensor).type.bytes());

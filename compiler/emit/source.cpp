@@ -121,6 +121,25 @@ void write_accessors(CodeWriter& out, const BundleContext& c) {
   }
 }
 
+void write_reset(CodeWriter& out, const BundleContext& c) {
+  if (c.program.states.empty()) return;
+  out.linef("void {}_reset(void* arena) {{", c.name);
+  out.indent();
+  for (const StateTensor& state : c.program.states) {
+    const ProgramTensor& t = c.program.tensor(state.tensor);
+    const std::string place = fmt::format("{0}::at<unsigned char>(arena, {0}::memory::{1})", c.name, t.name);
+    if (!state.initial) {
+      out.linef("__builtin_memset({}, 0, {});", place, t.type.bytes());
+    } else {
+      const std::string& values = c.program.tensor(c.constants[c.constant_of[index(*state.initial)]]).name;
+      out.linef("__builtin_memcpy({}, {}::weights::{}, {});", place, c.name, values, t.type.bytes());
+    }
+  }
+  out.outdent();
+  out.line("}");
+  out.line();
+}
+
 constexpr std::string_view kPreamble = R"(// Ends a layer. The barrier keeps the compiler from moving one layer's accesses past those of another that reuses
 // the same bytes with another type; it costs no instruction. With KILN_TRACE every result is reported.
 #ifdef KILN_TRACE
@@ -172,6 +191,7 @@ std::string write_source(const BundleContext& c) {
   out.line();
   write_accessors(out, c);
   out.line();
+  write_reset(out, c);
   out.linef("void {}_run(void* arena) {{", c.name);
   out.indent();
   if (p.steps.empty()) out.line("(void)arena;");

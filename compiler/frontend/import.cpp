@@ -5,6 +5,7 @@
 
 #include "compiler/frontend/importer.h"
 #include "compiler/frontend/limits.h"
+#include "compiler/frontend/states.h"
 #include "compiler/support/files.h"
 #include "compiler/support/hash.h"
 
@@ -38,11 +39,13 @@ Result<ImportedModel> import_bytes(const std::string& bytes, const std::filesyst
     imported.info = model_info(*model, *opsets, path, bytes);
     if (!model->graph().name().empty() && is_plain_text(model->graph().name()))
       imported.graph.name = model->graph().name();
+    const std::vector<onnx::TensorProto> initial = take_initial_values(options.states, *model->mutable_graph());
     ModelInputs inputs = bind_inputs(model->graph(), options, found);
     // Without the shapes of all inputs nothing can be said about the nodes.
     if (found.has_errors()) return imported;
     ExternalData external(path.parent_path());
     Importer(*model, std::move(*opsets), external, imported.graph, found).run(inputs);
+    if (!found.has_errors()) imported.states = bind_states(options.states, initial, external, imported.graph, found);
     imported.info.read_files = {path};
     imported.info.read_files.insert(imported.info.read_files.end(), external.files().begin(), external.files().end());
     return imported;

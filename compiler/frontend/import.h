@@ -17,11 +17,13 @@ namespace kiln {
 struct ImportOptions {
   std::map<std::string, int64_t> dims;        ///< --dim N=1: values of named dimensions
   std::map<std::string, Shape> input_shapes;  ///< --input-shape x=1,3,96,96
+  std::vector<StatePair> states = {};         ///< --state out=in
 };
 
 struct ImportedModel {
   Graph graph;
   ModelInfo info;
+  std::vector<StatePair> states = {};  ///< with the values that the model gives to the inputs
 };
 
 /// Nothing when `diagnostics` has errors; all unsupported nodes are listed in one run. Unnamed or

@@ -7,6 +7,7 @@
 
 #include "compiler/frontend/limits.h"
 #include "compiler/frontend/proto.h"
+#include "compiler/frontend/states.h"
 #include "compiler/frontend/tensor_proto.h"
 
 namespace kiln {
@@ -82,10 +83,11 @@ Result<std::string> serialized_model(const std::filesystem::path& path) {
 }
 
 Result<std::string> model_with_outputs(const std::filesystem::path& path,
-                                       const std::vector<std::string>& names) {
+                                       const std::vector<std::string>& names, const std::vector<StatePair>& states) {
   return guarded([&]() -> Result<std::string> {
     Result<onnx::ModelProto> model = read_model(path);
     if (!model) return std::move(model).diagnostic();
+    take_initial_values(states, *model->mutable_graph());
     ExternalData external(path.parent_path());
     Inliner inliner(external);
     Status done = inliner.graph(*model->mutable_graph());

@@ -3,10 +3,19 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "compiler/ir/tensor.h"
+
 namespace kiln {
+
+/// An output of a model that is one of its inputs at the next run. Both by their ONNX names.
+struct StatePair {
+  std::string output, input;
+  std::optional<Tensor> initial = {};  ///< the input's value before the first run; none: zeros
+};
 
 /// Facts about the model file, for the manifest and reports.
 struct ModelInfo {

@@ -72,12 +72,12 @@ Result<TensorType> infer_binary_type(const OpArgs& args, TypeSet allowed, Result
   return TensorType{result == ResultType::same ? a.dtype : DType::boolean, *std::move(shape), {}};
 }
 
-std::vector<size_t> in_place_inputs(const Graph& graph, const Node& node) {
+std::vector<InPlace> in_place_inputs(const Graph& graph, const Node& node) {
   const TensorType& y = graph.type(node.outputs[0]);
-  std::vector<size_t> out;
+  std::vector<InPlace> out;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     const TensorType& x = graph.type(node.inputs[i]);
-    if (x.dtype == y.dtype && x.shape == y.shape && !graph.constant(node.inputs[i])) out.push_back(i);
+    if (x.dtype == y.dtype && x.shape == y.shape && !graph.constant(node.inputs[i])) out.emplace_back(i);
   }
   return out;
 }

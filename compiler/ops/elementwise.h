@@ -62,7 +62,7 @@ Status lower_unary(const Graph& graph, const Node& node, Lowering& lowering);
 Status lower_binary(const Graph& graph, const Node& node, Lowering& lowering);
 
 /// Which inputs of a node may be overwritten by its first output: those of its shape and type, constants excepted.
-std::vector<size_t> in_place_inputs(const Graph& graph, const Node& node);
+std::vector<InPlace> in_place_inputs(const Graph& graph, const Node& node);
 
 template <TypeSet kTypes, ResultType kResult>
 InferResult infer_unary(const OpArgs& args) {

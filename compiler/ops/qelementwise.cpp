@@ -76,7 +76,7 @@ Status lower_qbinary(const Graph& graph, const Node& node, Lowering& lowering) {
   const TensorType& y = graph.type(node.outputs[0]);
   for (size_t i = 0; i < 2; ++i) {
     const TensorType& x = graph.type(node.inputs[i]);
-    if (x.shape == y.shape && element_bytes(x.dtype) == element_bytes(y.dtype) && !graph.constant(node.inputs[i])) call.in_place.push_back(i);
+    if (x.shape == y.shape && element_bytes(x.dtype) == element_bytes(y.dtype) && !graph.constant(node.inputs[i])) call.in_place.emplace_back(i);
   }
   bool clamps = node.attrs.has("low") || node.attrs.has("high");
   lowering.call(node, std::move(call), node.attrs.s("functor") + (clamps ? "+clamp" : ""));

@@ -63,6 +63,15 @@ void pack_fpu_depthwise(const KernelContext& context, std::vector<std::optional<
 std::optional<std::string> refuse_qbinary_integers(const KernelContext& context);
 Tuning tune_qbinary_integers(const KernelContext& context);
 
+// recurrent_rules.cpp
+std::optional<std::string> refuse_packed_recurrent(const KernelContext& context);
+/// The new state of a step, and what a GRU needs of all units before any is done.
+int64_t recurrent_bytes(const KernelContext& context);
+Tuning tune_simd_recurrent(const KernelContext& context);
+/// Weights (operands 1 and 2) and bias (operand 3) in blocks of units, with zeros where there are fewer.
+void pack_simd_recurrent(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+void pack_fpu_recurrent(const KernelContext& context, std::vector<std::optional<Tensor>>& constants);
+
 // rvv_rules.cpp; floats and bytes alike, but for what is refused
 std::optional<std::string> refuse_rvv_floats(const KernelContext& context);
 std::optional<std::string> refuse_rvv_bytes(const KernelContext& context);

@@ -34,6 +34,12 @@ int64_t Program::macs() const {
   return sum;
 }
 
+int64_t Program::state_bytes() const {
+  int64_t sum = 0;
+  for (const StateTensor& state : states) sum += tensor(state.tensor).type.bytes();
+  return sum;
+}
+
 int64_t Program::weights_bytes(const Step& step) const {
   int64_t sum = 0;
   for (TensorId id : step.call.inputs)
@@ -45,6 +51,8 @@ int64_t Program::weights_bytes() const {
   std::set<TensorId> used;
   for (const Step& step : steps)
     for (TensorId id : step.call.inputs) used.insert(root(id).base);
+  for (const StateTensor& state : states)
+    if (state.initial) used.insert(*state.initial);
   int64_t sum = 0;
   for (TensorId id : used)
     if (tensor(id).constant) sum += tensor(id).constant->type.bytes();
@@ -65,6 +73,8 @@ std::vector<Lifetime> lifetimes(const Program& program) {
     life.last = std::max(life.last, step);
   };
   for (const IoTensor& io : program.inputs) touch(io.tensor, -1);
+  for (const StateTensor& state : program.states)
+    for (int64_t step : {int64_t{-1}, steps}) touch(state.tensor, step);
   for (int64_t i = 0; i < steps; ++i) {
     const KernelCall& call = program.steps[static_cast<size_t>(i)].call;
     for (TensorId id : call.inputs) touch(id, i);

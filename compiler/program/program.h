@@ -30,13 +30,20 @@ struct ProgramTensor {
   int64_t arena_offset = -1;        ///< set by plan-memory
 };
 
+/// An input of a call whose bytes one of its outputs may overwrite.
+struct InPlace {
+  size_t input, output = 0;
+  constexpr InPlace(size_t in, size_t out = 0) : input(in), output(out) {}
+  bool operator==(const InPlace&) const = default;
+};
+
 struct KernelCall {
   std::string family;
   std::vector<std::string> functors;  ///< explicit template arguments, structs of nn/functors.h: "relu" is nn::fn::relu
   AnyDescriptor descriptor;
   std::vector<TensorId> inputs;       ///< arena tensors and constants, in the order of the function's parameters
   std::vector<TensorId> outputs;
-  std::vector<size_t> in_place;       ///< inputs whose bytes the first output may overwrite (best first)
+  std::vector<InPlace> in_place;      ///< best first
   const KernelRow* row = nullptr;     ///< set by select-kernels, with the two below
   Tuning tuning;
   std::optional<TensorId> scratch;
@@ -57,6 +64,16 @@ struct IoTensor {
   TensorId tensor;
 };
 
+/// A tensor that is kept from run to run: an input of the model that takes the value of an output of the run before. Neither belongs to
+/// Program::inputs and outputs. Where the output could not be made in the same bytes, a step copies it there.
+struct StateTensor {
+  std::string output, input;  ///< exact ONNX names
+  size_t input_index = 0;     ///< of the input among all inputs of the model
+  TensorId tensor{};          ///< the input
+  TensorId result{};          ///< the output
+  std::optional<TensorId> initial = {};  ///< constant that a reset copies to `tensor`; none: zeros
+};
+
 /// What plan-memory found. Bytes.
 struct MemoryPlan {
   int64_t arena_bytes = 0;
@@ -69,6 +86,7 @@ class Program {
   std::string name;     ///< C identifier: prefix of the API, namespace of the bundle
   std::vector<Step> steps;
   std::vector<IoTensor> inputs, outputs;
+  std::vector<StateTensor> states;
   MemoryPlan memory;
 
   TensorId add_tensor(ProgramTensor tensor);  ///< its name is made unique
@@ -80,7 +98,8 @@ class Program {
 
   // --- facts for reports
   [[nodiscard]] int64_t macs() const;
-  /// Bytes of the constants that some step reads.
+  [[nodiscard]] int64_t state_bytes() const;
+  /// Bytes of the constants that some step or the reset reads.
   [[nodiscard]] int64_t weights_bytes() const;
   [[nodiscard]] int64_t weights_bytes(const Step& step) const;
 
@@ -88,7 +107,8 @@ class Program {
   std::vector<ProgramTensor> tensors_;
 };
 
-/// First and last step (inclusive) at which a buffer's bytes matter. Inputs are alive from -1 on, outputs to steps.size().
+/// First and last step (inclusive) at which a buffer's bytes matter. Inputs are alive from -1 on, outputs to steps.size(), states
+/// all the time.
 struct Lifetime {
   int64_t first = 0, last = -1;
   [[nodiscard]] bool overlaps(const Lifetime& o) const { return first <= o.last && o.first <= last; }

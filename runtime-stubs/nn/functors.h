@@ -93,6 +93,12 @@ struct shrink {
   }
 };
 
+// alpha * x + beta.
+struct affine {
+  template <class D, class T>
+  static KILN_INLINE T apply(const D& d, T x) { return T(d.alpha) * x + T(d.beta); }
+};
+
 // ---- arithmetic
 
 struct neg {

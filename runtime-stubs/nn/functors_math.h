@@ -19,6 +19,12 @@ struct tanh {
   static KILN_INLINE T apply(const D&, T x) { return nn::tanh(x); }
 };
 
+// alpha * tanh(beta * x).
+struct scaled_tanh {
+  template <class D, class T>
+  static KILN_INLINE T apply(const D& d, T x) { return T(d.alpha) * nn::tanh(T(d.beta) * x); }
+};
+
 struct softplus {
   template <class D, class T>
   static KILN_INLINE T apply(const D&, T x) { return nn::softplus(x); }

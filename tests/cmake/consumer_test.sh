@@ -22,7 +22,7 @@ expect_output() { [[ $("$work/out/consumer_cpp") == "$1 " ]] || fail "the progra
 rm -rf "$work"
 mkdir -p "$work"
 cp -r "$here/consumer" "$work/consumer"
-cp "$source/tests/data/tiny_relu.onnx" "$work/consumer/"
+cp "$source"/tests/data/tiny_{relu,sum}.onnx "$work/consumer/"
 python3 "$here/make_affine.py" "$work/consumer/affine.onnx"
 scales 2 3 4 5 >"$work/consumer/scale.bin"
 
@@ -54,6 +54,7 @@ TEXT
   refuses "NAME my-relu MODEL tiny_relu.onnx" "NAME 'my-relu' cannot begin"
   refuses "NAME relu MODEL tiny_relu.onnx --cpu native" "does not understand '--cpu;native'"
   refuses "NAME relu MODEL tiny_relu.onnx ARGS --name y" "--name cannot be among ARGS"
+  refuses "NAME relu MODEL tiny_relu.onnx STATE y" "STATE 'y' must be OUTPUT=INPUT"
   refuses "NAME relu MODEL tiny_relu.onnx" "must enable C++" C
   package+=(-DKILN_EXECUTABLE=/nowhere/kiln)
   refuses "NAME relu MODEL tiny_relu.onnx" "KILN_EXECUTABLE is '/nowhere/kiln'"

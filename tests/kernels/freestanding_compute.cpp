@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Instances of the kernels of layers and reductions, for freestanding_check.sh.
 #include "nn/fpu/conv2d.h"
+#include "nn/fpu/recurrent.h"
+#include "nn/functors_math.h"
 #include "nn/ref/arg_reduce.h"
 #include "nn/ref/conv2d.h"
 #include "nn/ref/cumulative.h"
@@ -8,6 +10,7 @@
 #include "nn/ref/pool2d.h"
 #include "nn/math_f64.h"
 #include "nn/reducers_math.h"
+#include "nn/ref/recurrent.h"
 #include "nn/ref/reduce.h"
 #include "nn/ref/softmax.h"
 
@@ -26,6 +29,17 @@ struct Product {
   static constexpr float alpha = 0.1f;
 };
 
+struct Steps {
+  static constexpr int32_t steps = 3, batch = 2, inputs = 5, units = 6, x_step = 10, x_batch = 5, y_step = 12, y_batch = 6, y_offset = 0;
+  static constexpr int32_t state_batch = 6, state_offset = 0, reverse = 1, sequence = 1, has_last = 1, has_lens = 1, has_h = 1, has_c = 1, has_cell = 1;
+  static constexpr int32_t has_peepholes = 1, input_forget = 1, linear_before_reset = 0;
+  static constexpr float clip = 3, f_alpha = 0, f_beta = 0, g_alpha = 0, g_beta = 0, h_alpha = 0.5f, h_beta = 2;
+};
+
+struct LastStep : Steps {
+  static constexpr int32_t sequence = 0, has_last = 0, has_lens = 0, has_h = 0, has_c = 0, has_peepholes = 0, input_forget = 0, linear_before_reset = 1;
+};
+
 struct Vectors {
   static constexpr int32_t outer = 2, axis_dim = 10, inner = 1, exclusive = 0, reverse = 1;
 };
@@ -39,6 +53,30 @@ struct Runs {
 };
 
 }  // namespace
+
+template <class Kernels, class D, class T>
+void recurrent_layers(const D& d, const T* x, const T* w, T* y, T* h, T* c, const int32_t* lens, unsigned char* scratch) {
+  using namespace nn::fn;
+  Kernels::template rnn<relu>(d, x, w, w, w, lens, w, y, h, scratch);
+  Kernels::template gru<sigmoid, nn::fn::tanh>(d, x, w, w, w, lens, w, y, h, scratch);
+  Kernels::template lstm<hard_sigmoid, nn::fn::tanh, scaled_tanh>(d, x, w, w, w, lens, w, w, w, y, h, c, scratch);
+}
+
+template <class T>
+void recurrent_types(const T* x, const T* w, T* y, T* h, T* c, const int32_t* lens, unsigned char* scratch) {
+  recurrent_layers<nn::ref::Recurrent>(Steps{}, x, w, y, h, c, lens, scratch);
+  recurrent_layers<nn::ref::Recurrent>(LastStep{}, x, w, y, h, c, lens, scratch);
+}
+
+void recurrent_floats(const float* x, const float* w, float* y, float* h, float* c, const int32_t* lens, unsigned char* scratch) {
+  recurrent_types(x, w, y, h, c, lens, scratch);
+  recurrent_layers<nn::fpu::Recurrent>(Steps{}, x, w, y, h, c, lens, scratch);
+  recurrent_layers<nn::fpu::Recurrent>(LastStep{}, x, w, y, h, c, lens, scratch);
+}
+
+void recurrent_doubles(const double* x, const double* w, double* y, double* h, double* c, const int32_t* lens, unsigned char* scratch) {
+  recurrent_types(x, w, y, h, c, lens, scratch);
+}
 
 template <class T>
 void layers(const T* x, const T* w, const T* b, T* y) {

@@ -538,7 +538,7 @@ TEST_CASE("lowering an elementwise operator describes its call", "[elementwise]"
   }
   const KernelCall& mul = program.steps[0].call;
   REQUIRE(mul.functors == std::vector<std::string>{"mul", "leaky_relu"});
-  REQUIRE(mul.in_place == std::vector<size_t>{0});
+  REQUIRE(mul.in_place == std::vector<InPlace>{0});
   const Binary& d = std::get<Binary>(mul.descriptor);
   REQUIRE((d.rank == 2 && d.dims[0] == 2 && d.dims[1] == 3 && d.b_strides[0] == 0 && d.b_strides[1] == 1 && d.alpha == 0.5f));
   REQUIRE(program.steps[0].label == "mul+leaky_relu");

@@ -26,7 +26,7 @@ TensorId add_tensor(Program& p, int64_t bytes, const std::string& name = "t") {
   return p.add_tensor(std::move(t));
 }
 
-void add_step(Program& p, std::vector<TensorId> inputs, std::vector<TensorId> outputs, std::vector<size_t> in_place = {}) {
+void add_step(Program& p, std::vector<TensorId> inputs, std::vector<TensorId> outputs, std::vector<InPlace> in_place = {}) {
   Step step;
   step.call.inputs = std::move(inputs);
   step.call.outputs = std::move(outputs);
@@ -55,7 +55,7 @@ Program chain(const std::vector<int64_t>& sizes, bool in_place = false) {
   p.inputs.push_back({"x", "x", last});
   for (size_t i = 1; i < sizes.size(); ++i) {
     TensorId next = add_tensor(p, sizes[i]);
-    add_step(p, {last}, {next}, in_place ? std::vector<size_t>{0} : std::vector<size_t>{});
+    add_step(p, {last}, {next}, in_place ? std::vector<InPlace>{0} : std::vector<InPlace>{});
     last = next;
   }
   p.outputs.push_back({"y", "y", last});

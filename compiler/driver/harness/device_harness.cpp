@@ -7,7 +7,7 @@
 namespace {
 
 struct Job {
-  uint32_t sets, traced_sets, timed_runs, poison, arena_shortfall;
+  uint32_t sets, traced_sets, timed_runs, poison, arena_shortfall, sequence_steps;
 };
 
 alignas(kArenaAlign) unsigned char arena[kArenaBytes];
@@ -118,6 +118,7 @@ int main() {
   in.read(&job, sizeof job);
   uint64_t stack = 0;
   for (uint32_t set = 0; set < job.sets; ++set) {
+    if (set % job.sequence_steps == 0) reset_bundle(arena);
     read_inputs(in);
     File* const traced = set < job.traced_sets ? &out : nullptr;
     trace_file = traced;

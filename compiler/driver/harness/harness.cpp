@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a bundle on the host for `kiln run` and `kiln diff`: reads input sets from a file, writes the outputs to another.
-// The generated harness_bundle.h gives kArenaBytes, kArenaAlign, kSteps, kInputs, kOutputs and run_bundle.
+// The generated harness_bundle.h gives kArenaBytes, kArenaAlign, kSteps, kInputs, kOutputs, run_bundle and reset_bundle.
 //
 // harness JOB RESULT
 //   JOB:    Job; the dead ranges (per step, from before the first to after the last: uint32 count, then pairs of uint32 offset
@@ -25,6 +25,7 @@ constexpr int kBadFile = 3, kWroteOutside = 4, kNoMemory = 5;
 struct Job {
   uint32_t sets, traced_sets, timed_runs, poison;
   uint32_t arena_shortfall;  // bytes that the arena is made too small by, for tests
+  uint32_t sequence_steps;   // sets from one reset to the next
 };
 
 struct Range {
@@ -153,6 +154,7 @@ int main(int argc, char** argv) {
   for (uint32_t set = 0; set < job.sets; ++set) {
     in.read(inputs.data(), input_bytes);
     if (set == 0) first = inputs;
+    if (set % job.sequence_steps == 0) reset_bundle(arena.get());
     set_inputs(arena.get(), inputs.data());
     poison(arena.get(), 0);
     trace_file = set < job.traced_sets ? &out : nullptr;
@@ -162,6 +164,7 @@ int main(int argc, char** argv) {
   }
   trace_file = nullptr;
   dead_ranges.clear();
+  reset_bundle(arena.get());
   uint64_t nanoseconds = job.timed_runs ? time_runs(arena.get(), first.data(), job.timed_runs) : 0;
   out.write(&nanoseconds, sizeof nanoseconds);
   out.close();
