@@ -3,6 +3,10 @@
 // dilations (spatial.h), groups, and a fused activation. Lowered to a dense layer where its windows are runs of memory that do
 // not overlap, to depthwise2d where each channel has its own filter, else to conv2d.
 #include "compiler/ops/conv.h"
+
+#include <limits>
+
+#include "compiler/ops/convolve.h"
 #include "nn/ref/conv2d.h"
 
 namespace kiln {
@@ -59,9 +63,11 @@ int64_t macs_conv2d(const OpArgs& args) {
   return args.outputs[0]->elements() * w[1] * w[2] * w[3];
 }
 
-Result<OnnxConv> onnx_conv(const OnnxNode& node, GraphBuilder& b) {
+namespace {
+
+/// The spatial dimensions of the weights, which must fit the input and the attributes.
+Result<std::vector<int64_t>> onnx_kernel(const OnnxNode& node, GraphBuilder& b) {
   const Shape x = b.shape(node.inputs[0]), w = b.shape(node.inputs[1]);
-  if (Status s = check_spatial(x, "the input"); !s) return std::move(s).diagnostic();
   if (w.size() != x.size())
     return bad_node(fmt::format("the weights {} have {} dimensions, the input {} has {}.", to_string(w), w.size(), to_string(x), x.size()));
   std::vector<int64_t> kernel(w.begin() + 2, w.end());
@@ -70,13 +76,23 @@ Result<OnnxConv> onnx_conv(const OnnxNode& node, GraphBuilder& b) {
   int64_t groups = node.attrs.i("group", 1);
   if (groups < 1 || w[1] * groups != x[1])
     return bad_node(fmt::format("the input has {} channels, the weights {} with 'group' {} need {}.", x[1], to_string(w), groups, w[1] * groups));
-  Result<Window> window = onnx_window(node, x, kernel);
+  return kernel;
+}
+
+}  // namespace
+
+Result<OnnxConv> onnx_conv(const OnnxNode& node, GraphBuilder& b) {
+  const Shape x = b.shape(node.inputs[0]);
+  if (Status s = check_spatial(x, "the input"); !s) return std::move(s).diagnostic();
+  Result<std::vector<int64_t>> kernel = onnx_kernel(node, b);
+  if (!kernel) return std::move(kernel).diagnostic();
+  Result<Window> window = onnx_window(node, x, *kernel);
   if (!window) return std::move(window).diagnostic();
   Result<ValueId> image = to_channels_last(b, node.inputs[0]);
   if (!image) return std::move(image).diagnostic();
   Result<ValueId> filters = to_channels_last(b, node.inputs[1]);
   if (!filters) return std::move(filters).diagnostic();
-  return OnnxConv{*image, *filters, *window, groups, static_cast<int64_t>(x.size())};
+  return OnnxConv{*image, *filters, *window, node.attrs.i("group", 1), static_cast<int64_t>(x.size())};
 }
 
 Attrs conv_attrs(const OnnxConv& conv) {
@@ -150,8 +166,24 @@ Status lower_conv2d(const Graph& graph, const Node& node, Lowering& lowering) {
   return Done{};
 }
 
+/// x [N,C,D,H,W], w [O,C/groups,kd,kh,kw]
+ImportResult import_conv3d(const OnnxNode& node, GraphBuilder& b) {
+  const Shape x = b.shape(node.inputs[0]);
+  Result<std::vector<int64_t>> kernel = onnx_kernel(node, b);
+  if (!kernel) return std::move(kernel).diagnostic();
+  Result<std::vector<WindowAxis>> axes = onnx_window_axes(node, x, *kernel);
+  if (!axes) return std::move(axes).diagnostic();
+  const std::vector<int64_t> order = channels_last_order(static_cast<int64_t>(x.size()));
+  Result<ValueId> image = transpose(b, node.inputs[0], order), filters = transpose(b, node.inputs[1], order);
+  if (!image) return std::move(image).diagnostic();
+  if (!filters) return std::move(filters).diagnostic();
+  Result<ValueId> y = convolve(b, *image, *filters, node.has(2) ? node.inputs[2] : kNoValue, *axes, node.attrs.i("group", 1));
+  return one(y ? transpose(b, *y, inverse_permutation(order)) : std::move(y));
+}
+
 /// ONNX Conv: x [N,C,...], w [O,C/groups,...], bias [O].
 ImportResult import_conv(const OnnxNode& node, GraphBuilder& b) {
+  if (b.shape(node.inputs[0]).size() == 5) return import_conv3d(node, b);
   Result<OnnxConv> conv = onnx_conv(node, b);
   if (!conv) return std::move(conv).diagnostic();
   std::vector<ValueId> inputs = {conv->x, conv->w};
@@ -161,6 +193,30 @@ ImportResult import_conv(const OnnxNode& node, GraphBuilder& b) {
   return one(from_channels_last(b, *y, conv->rank));
 }
 
+/// com.microsoft: Conv, then plus input 3, then the attribute "activation" with "activation_params".
+ImportResult import_fused_conv(const OnnxNode& node, GraphBuilder& b) {
+  OnnxNode conv = node;
+  if (conv.inputs.size() > 3) conv.inputs.resize(3);
+  ImportResult y = import_conv(conv, b);
+  if (y && node.has(3)) y = one(b.add(ops::add, {y->front(), node.inputs[3]}));
+  const std::string name = node.attrs.s("activation");
+  if (!y || name.empty()) return y;
+  const std::vector<double> parameters = node.attrs.get("activation_params", std::vector<double>{});
+  auto parameter = [&](size_t i, double otherwise) { return i < parameters.size() ? parameters[i] : otherwise; };
+  if (name == "Relu") return one(b.add(ops::relu, {y->front()}));
+  if (name == "Tanh") return one(b.add(ops::tanh, {y->front()}));
+  if (name == "Sigmoid") return one(b.add(ops::sigmoid, {y->front()}));
+  if (name == "LeakyRelu") return one(b.add(ops::leaky_relu, {y->front()}, {{"alpha", parameter(0, 0.01f)}}));
+  if (name == "HardSigmoid") return one(b.add(ops::hard_sigmoid, {y->front()}, {{"alpha", parameter(0, 0.2f)}, {"beta", parameter(1, 0.5)}}));
+  constexpr double kMost = std::numeric_limits<float>::max();
+  if (name == "Clip") return one(b.add(ops::clip, {y->front()}, {{"alpha", parameter(0, -kMost)}, {"beta", parameter(1, kMost)}}));
+  return unsupported(fmt::format("activation '{}' of FusedConv is not supported.", name));
+}
+
+constexpr AttrSpec kFusedConvAttrs[] = {
+    {"activation", AttrKind::string}, {"activation_params", AttrKind::reals}, {"auto_pad", AttrKind::string}, {"dilations", AttrKind::integers},
+    {"group", AttrKind::integer}, {"kernel_shape", AttrKind::integers}, {"pads", AttrKind::integers}, {"strides", AttrKind::integers},
+};
 constexpr AttrSpec kConvAttrs[] = {
     {"auto_pad", AttrKind::string}, {"dilations", AttrKind::integers}, {"group", AttrKind::integer},
     {"kernel_shape", AttrKind::integers}, {"pads", AttrKind::integers}, {"strides", AttrKind::integers},
@@ -169,9 +225,14 @@ constexpr AttrSpec kConvAttrs[] = {
 }  // namespace
 
 namespace ops {
+const OpDef microsoft_fused_conv = {
+    .summary = "convolution, sum and activation",
+    .onnx = {.type = "FusedConv", .domain = "com.microsoft", .attrs = kFusedConvAttrs, .min_inputs = 2, .max_inputs = 4},
+    .import = import_fused_conv,
+};
 const OpDef conv2d = {
     .name = "conv2d",
-    .summary = "convolution in one or two dimensions",
+    .summary = "convolution in one to three dimensions",
     .onnx = {.type = "Conv", .attrs = kConvAttrs, .min_inputs = 2, .max_inputs = 3},
     .traits = kFusesActivation,
     .infer = infer_conv2d,

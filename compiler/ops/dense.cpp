@@ -213,12 +213,39 @@ ImportResult import_gemm(const OnnxNode& node, GraphBuilder& b) {
   return one(std::move(y));
 }
 
+/// com.microsoft: alpha times the product of matrices that may be transposed.
+ImportResult import_fused_matmul(const OnnxNode& node, GraphBuilder& b) {
+  if (node.attrs.i("transBatchA") != 0 || node.attrs.i("transBatchB") != 0)
+    return unsupported("FusedMatMul with transposed batch dimensions is not supported.", "export the model without optimizations of ONNX Runtime.");
+  OnnxNode product = node;
+  const char* const names[] = {"transA", "transB"};
+  for (size_t i = 0; i < 2; ++i) {
+    const auto rank = static_cast<size_t>(b.type(node.inputs[i]).rank());
+    if (node.attrs.i(names[i]) == 0 || rank < 2) continue;
+    std::vector<int64_t> perm(rank);
+    for (size_t k = 0; k < rank; ++k) perm[k] = static_cast<int64_t>(k);
+    std::swap(perm[rank - 1], perm[rank - 2]);
+    Result<ValueId> turned = transpose(b, node.inputs[i], perm);
+    if (!turned) return std::move(turned).diagnostic();
+    product.inputs[i] = *turned;
+  }
+  ImportResult y = import_matmul(product, b);
+  return y ? one(scaled(b, y->front(), node.attrs.f("alpha", 1))) : y;
+}
+
+constexpr AttrSpec kFusedMatmulAttrs[] = {
+    {"alpha", AttrKind::real}, {"transA", AttrKind::integer}, {"transB", AttrKind::integer}, {"transBatchA", AttrKind::integer}, {"transBatchB", AttrKind::integer}};
 constexpr AttrSpec kGemmAttrs[] = {
     {"alpha", AttrKind::real}, {"beta", AttrKind::real}, {"transA", AttrKind::integer}, {"transB", AttrKind::integer}};
 
 }  // namespace
 
 namespace ops {
+const OpDef microsoft_fused_matmul = {
+    .summary = "alpha * a * b, either transposed",
+    .onnx = {.type = "FusedMatMul", .domain = "com.microsoft", .attrs = kFusedMatmulAttrs, .min_inputs = 2, .max_inputs = 2},
+    .import = import_fused_matmul,
+};
 const OpDef gemm = {
     .summary = "alpha * a * b + beta * c",
     .onnx = {.type = "Gemm", .attrs = kGemmAttrs, .min_inputs = 2, .max_inputs = 3},

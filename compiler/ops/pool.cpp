@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pools over images [N,H,W,C]: core max_pool2d and average_pool2d with attributes kernel [h,w], strides, pads, dilations,
 // ceil_mode (spatial.h) and, for averages, count_include_pad. A maximum with NaN in its window is unspecified, as in ONNX Runtime.
-#include <algorithm>
 #include <utility>
 
+#include "compiler/ops/pool.h"
 #include "compiler/ops/quantization.h"
 #include "compiler/ops/spatial.h"
 #include "nn/ref/pool2d.h"
@@ -136,35 +136,21 @@ Status lower_qaverage_pool(const Graph& graph, const Node& node, Lowering& lower
   return Done{};
 }
 
-ImportResult import_pool(const OnnxNode& node, GraphBuilder& b, const OpDef& op) {
-  const Shape x = b.shape(node.inputs[0]);
-  if (!node.attrs.has("kernel_shape")) return bad_node("attribute 'kernel_shape' is missing.");
-  Result<Window> window = onnx_window(node, x, node.attrs.ints("kernel_shape"));
-  if (!window) return std::move(window).diagnostic();
-  for (size_t axis = 0; axis < 2; ++axis) {
-    int64_t reach = (window->kernel[axis] - 1) * window->dilations[axis] + 1, pad = std::max(window->before[axis], window->after[axis]);
-    if (pad >= reach)
-      return bad_node(fmt::format("a pad is {}, the window reaches only over {} pixels: some windows would see padding alone.", pad, reach));
-  }
-  Result<ValueId> image = to_channels_last(b, node.inputs[0]);
-  if (!image) return std::move(image).diagnostic();
-  Attrs attrs = window_attrs(*window);
-  attrs.set("kernel", std::vector<int64_t>(window->kernel.begin(), window->kernel.end()));
-  if (node.attrs.i("count_include_pad") != 0) attrs.set("count_include_pad", int64_t{1});
-  Result<ValueId> y = b.add(op, {*image}, std::move(attrs));
-  if (!y) return std::move(y).diagnostic();
-  return one(from_channels_last(b, *y, static_cast<int64_t>(x.size())));
+// ---- max_pool2d_positions: attributes of max_pool2d; where in its image each maximum is, i64 row * W + column
+
+InferResult infer_positions(const OpArgs& args) {
+  InferResult types = infer_pool(args);
+  if (types) types->front() = {DType::i64, std::move(types->front().shape), {}};
+  return types;
 }
 
-/// ONNX MaxPool; its second output, the indices, is not supported.
-ImportResult import_max_pool(const OnnxNode& node, GraphBuilder& b) {
-  if (node.output_used.size() > 1 && node.output_used[1]) return unsupported("output 'Indices' of MaxPool is not supported.");
-  ImportResult y = import_pool(node, b, ops::max_pool2d);
-  if (y && node.output_count > 1) y->push_back(kNoValue);
-  return y;
+EvalResult eval_positions(const OpArgs& args) {
+  return with_number_type(args.in(0).dtype, [&]<class T>() -> EvalResult {
+    Tensor y(*args.outputs[0]);
+    nn::ref::max_pool2d_positions(pool_descriptor(args), args.constant(0)->as<T>().data(), y.as<int64_t>().data());
+    return std::vector<Tensor>{std::move(y)};
+  });
 }
-
-ImportResult import_average_pool(const OnnxNode& node, GraphBuilder& b) { return import_pool(node, b, ops::average_pool2d); }
 
 constexpr AttrSpec kMaxPoolAttrs[] = {
     {"auto_pad", AttrKind::string}, {"ceil_mode", AttrKind::integer}, {"dilations", AttrKind::integers}, {"kernel_shape", AttrKind::integers},
@@ -180,11 +166,18 @@ constexpr AttrSpec kAveragePoolAttrs[] = {
 namespace ops {
 const OpDef max_pool2d = {
     .name = "max_pool2d",
-    .summary = "maximum over windows, in one or two dimensions",
+    .summary = "maximum over windows, in one to three dimensions",
     .onnx = {.type = "MaxPool", .attrs = kMaxPoolAttrs, .max_inputs = 1},
     .infer = infer_pool,
     .import = import_max_pool,
     .eval = eval_max_pool,
+    .lower = lower_pool,
+};
+const OpDef max_pool2d_positions = {
+    .name = "max_pool2d_positions",
+    .summary = "where the maximum of each window is",
+    .infer = infer_positions,
+    .eval = eval_positions,
     .lower = lower_pool,
 };
 const OpDef qaverage_pool2d = {
@@ -196,7 +189,7 @@ const OpDef qaverage_pool2d = {
 };
 const OpDef average_pool2d = {
     .name = "average_pool2d",
-    .summary = "average over windows, in one or two dimensions",
+    .summary = "average over windows, in one to three dimensions",
     .onnx = {.type = "AveragePool", .attrs = kAveragePoolAttrs, .max_inputs = 1},
     .infer = infer_average_pool,
     .import = import_average_pool,

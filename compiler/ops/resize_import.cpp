@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // ONNX Resize and Upsample. Their source positions depend on nothing but shapes, so they are computed here, in the float arithmetic
 // of ONNX Runtime (a position that falls on a tie must fall to the same side), and become the tables of resize_nearest2d and
-// resize_linear2d. Two neighbouring dimensions are resized by one node. Not handled: cubic, antialias, tf_crop_and_resize.
+// resize_linear2d, which take two neighbouring dimensions at once. Cubic and antialiased resizing sum over more elements: by `resample`, a
+// dimension at a time.
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/ops/elementwise.h"
 #include "compiler/ops/movement.h"
 
 namespace kiln {
@@ -12,16 +14,36 @@ namespace {
 
 /// What an ONNX node asks for, per dimension of x.
 struct ResizePlan {
-  std::vector<float> scales;  ///< 1: the dimension is left alone
+  std::vector<float> scales;
   Shape sizes;
   std::string mode, coordinates, nearest;
+  std::vector<float> starts, ends;  ///< of the part that tf_crop_and_resize takes, 0 and 1 being the first and last element; else empty
+  bool antialias = false, exclude_outside = false;
+  double cubic_a = -0.75;
+
+  [[nodiscard]] bool crops() const { return !starts.empty(); }
+  [[nodiscard]] bool filters() const { return mode == "cubic" || antialias; }
+  /// Whether a dimension is not left alone.
+  [[nodiscard]] bool resizes(int64_t axis) const {
+    if (axis < 0) return false;
+    const auto at = static_cast<size_t>(axis);
+    return scales[at] != 1 || (crops() && (starts[at] != 0 || ends[at] != 1));
+  }
 };
 
 /// Position in a dimension of `in` elements of output index `i`: the formulas of the ONNX specification of Resize. Where `out` is not
 /// in * scale exactly, align_corners goes by `out`, as ONNX Runtime does; the tests that come with ONNX go by the fraction.
-float source_position(const std::string& coordinates, int64_t i, float scale, int64_t in, int64_t out) {
+float source_position(const ResizePlan& plan, size_t axis, int64_t i, int64_t in) {
+  const std::string& coordinates = plan.coordinates;
+  const float scale = plan.scales[axis];
+  const int64_t out = plan.sizes[axis];
   auto x = static_cast<float>(i), in_length = static_cast<float>(in), out_length = static_cast<float>(out);
   if (coordinates == "asymmetric") return x / scale;
+  if (coordinates == "tf_half_pixel_for_nn") return (x + 0.5f) / scale;
+  if (coordinates == "tf_crop_and_resize") {
+    const float start = plan.starts[axis], end = plan.ends[axis];
+    return out > 1 ? start * (in_length - 1) + x * (end - start) * (in_length - 1) / (out_length - 1) : 0.5f * (start + end) * (in_length - 1);
+  }
   if (coordinates == "pytorch_half_pixel") return out_length > 1 ? (x + 0.5f) / scale - 0.5f : 0.0f;
   if (coordinates == "align_corners") return out == 1 ? 0.0f : x * (in_length - 1) / (out_length - 1);
   if (coordinates == "half_pixel_symmetric") {
@@ -44,7 +66,7 @@ Tensor nearest_table(const ResizePlan& plan, size_t axis, int64_t in) {
   std::vector<int32_t> table;
   float last = static_cast<float>(in - 1);
   for (int64_t i = 0; i < plan.sizes[axis]; ++i) {
-    float x = source_position(plan.coordinates, i, plan.scales[axis], in, plan.sizes[axis]);
+    float x = source_position(plan, axis, i, in);
     table.push_back(static_cast<int32_t>(std::clamp(nearest_index(plan.nearest, x, plan.scales[axis] < 1), 0.0f, last)));
   }
   return Tensor::of<int32_t>({plan.sizes[axis]}, table);
@@ -55,7 +77,7 @@ std::pair<Tensor, Tensor> linear_tables(const ResizePlan& plan, size_t axis, int
   std::vector<int32_t> table;
   std::vector<float> weights;
   for (int64_t i = 0; i < plan.sizes[axis]; ++i) {
-    float x = source_position(plan.coordinates, i, plan.scales[axis], in, plan.sizes[axis]);
+    float x = source_position(plan, axis, i, in);
     x = std::clamp(x, 0.0f, static_cast<float>(in - 1));
     table.push_back(static_cast<int32_t>(x));
     weights.push_back(table.back() + 1 < in ? x - static_cast<float>(table.back()) : 0.5f);
@@ -64,7 +86,83 @@ std::pair<Tensor, Tensor> linear_tables(const ResizePlan& plan, size_t axis, int
 }
 
 /// The plan of a dimension that a node for two leaves alone.
-ResizePlan identity_plan(const ResizePlan& like) { return {{1.0f}, {1}, like.mode, "asymmetric", "floor"}; }
+ResizePlan identity_plan(const ResizePlan& like) { return {{1.0f}, {1}, like.mode, "asymmetric", "floor", {}, {}}; }
+
+/// Weight of an element at distance x: a triangle, or Keys' cubic convolution with parameter a.
+double filter_weight(const ResizePlan& plan, double x) {
+  x = std::fabs(x);
+  if (plan.mode == "linear") return std::max(1 - x, 0.0);
+  const double a = plan.cubic_a;
+  if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
+}
+
+/// The elements within the filter's reach of each output, wider by 1 / scale where antialias shrinks, and their weights, whose sum is 1.
+/// What lies outside counts for the element at the edge, or not at all.
+Result<ValueId> filter_dimension(GraphBuilder& b, ValueId x, const ResizePlan& plan, size_t axis) {
+  const int64_t in = b.shape(x)[axis], out = plan.sizes[axis];
+  const double narrow = plan.antialias ? std::min(1.0, static_cast<double>(plan.scales[axis])) : 1, reach = (plan.mode == "cubic" ? 2 : 1) / narrow;
+  const auto taps = static_cast<int64_t>(std::ceil(2 * reach));
+  if (taps > kMaxElements / std::max<int64_t>(out, 1)) return bad_node(fmt::format("scale {} of dimension {} is out of range.", plan.scales[axis], axis));
+  Tensor positions({DType::i32, {out, taps}, {}}), weights({DType::f32, {out, taps}, {}});
+  for (int64_t i = 0; i < out; ++i) {
+    const double at = source_position(plan, axis, i, in);
+    const auto first = static_cast<int64_t>(std::floor(at - reach)) + 1;
+    std::vector<double> own(static_cast<size_t>(taps));
+    double sum = 0;
+    for (int64_t k = 0; k < taps; ++k) {
+      const bool counts = !plan.exclude_outside || (first + k >= 0 && first + k < in);
+      own[static_cast<size_t>(k)] = counts ? filter_weight(plan, (static_cast<double>(first + k) - at) * narrow) : 0;
+      sum += own[static_cast<size_t>(k)];
+    }
+    for (int64_t k = 0; k < taps; ++k) {
+      const auto entry = static_cast<size_t>(i * taps + k);
+      positions.as<int32_t>()[entry] = static_cast<int32_t>(std::clamp<int64_t>(first + k, 0, in - 1));
+      weights.as<float>()[entry] = static_cast<float>(own[static_cast<size_t>(k)] / (sum != 0 ? sum : 1));
+    }
+  }
+  ValueId p = b.add_constant(std::move(positions), "positions"), w = b.add_constant(std::move(weights), "weights");
+  return b.add(ops::resample, {x, p, w}, {{"axis", static_cast<int64_t>(axis)}});
+}
+
+/// Along each dimension one after another; of images [N,C,H,W] with the channels last, as layers around them have them.
+Result<ValueId> filter_dimensions(GraphBuilder& b, ValueId x, const ResizePlan& plan) {
+  const bool image = plan.sizes.size() == 4 && !plan.resizes(1);
+  Result<ValueId> y = image ? transpose(b, x, {0, 2, 3, 1}) : Result<ValueId>(x);
+  for (size_t axis = plan.sizes.size(); axis-- > 0 && y;) {
+    if (!plan.resizes(static_cast<int64_t>(axis))) continue;
+    if (!image || axis < 2) {
+      y = filter_dimension(b, *y, plan, axis);
+      continue;
+    }
+    ResizePlan moved = plan;  // its dimensions in the order of the image
+    for (std::vector<float>* list : {&moved.scales, &moved.starts, &moved.ends})
+      if (!list->empty()) *list = {(*list)[0], (*list)[2], (*list)[3], (*list)[1]};
+    moved.sizes = permute(plan.sizes, std::vector<int64_t>{0, 2, 3, 1});
+    y = filter_dimension(b, *y, moved, axis - 1);
+  }
+  return image && y ? transpose(b, *y, {0, 3, 1, 2}) : y;
+}
+
+/// Outputs whose place lies outside of x take the extrapolation value.
+Result<ValueId> extrapolated(GraphBuilder& b, ValueId y, const Shape& x, const ResizePlan& plan, double value) {
+  Tensor inside({DType::boolean, plan.sizes, {}});
+  std::ranges::fill(inside.as<uint8_t>(), uint8_t{1});
+  bool all = true;
+  for (size_t axis = 0; axis < x.size(); ++axis) {
+    const int64_t outer = product(plan.sizes, 0, axis), inner = product(plan.sizes, axis + 1, x.size());
+    for (int64_t i = 0; i < plan.sizes[axis]; ++i) {
+      const float at = source_position(plan, axis, i, x[axis]);
+      if (at >= 0 && at <= static_cast<float>(x[axis] - 1)) continue;
+      all = false;
+      for (int64_t o = 0; o < outer; ++o)
+        for (int64_t n = 0; n < inner; ++n) inside.as<uint8_t>()[static_cast<size_t>((o * plan.sizes[axis] + i) * inner + n)] = 0;
+    }
+  }
+  if (all) return y;
+  const ValueId outside = b.add_constant(scalar(b.type(y).dtype, value));
+  return b.add(ops::where, {b.add_constant(std::move(inside)), y, outside});
+}
 
 /// Resizes dimensions 1 and 2 of x [N, H, W, C] by the plan of dimensions h and w; h < 0: only the columns.
 Result<ValueId> resize_images(GraphBuilder& b, ValueId x, const ResizePlan& plan, int64_t h, int64_t w) {
@@ -109,13 +207,14 @@ ImportResult build_resize(GraphBuilder& b, ValueId x, const ResizePlan& plan) {
   if (Status s = check_shape(plan.sizes); !s) return std::move(s).diagnostic();
   if (element_count(plan.sizes) > 0 && element_count(shape) == 0)
     return bad_node(fmt::format("{} has no elements to resize to {}.", to_string(b.type(x)), to_string(plan.sizes)));
-  auto resized = [&](int64_t axis) { return axis >= 0 && plan.scales[static_cast<size_t>(axis)] != 1; };
-  int64_t axes = std::count_if(plan.scales.begin(), plan.scales.end(), [](float s) { return s != 1; });
+  if (plan.filters()) return one(filter_dimensions(b, x, plan));
+  int64_t axes = 0;
+  for (size_t i = 0; i < shape.size(); ++i) axes += plan.resizes(static_cast<int64_t>(i)) ? 1 : 0;
   if (plan.mode == "linear" && axes > 2 && is_integer(b.type(x).dtype))
     return unsupported(fmt::format("linear resizing of {} along {} dimensions, the limit for integers is 2.", to_string(b.type(x)), axes));
   for (int64_t w = static_cast<int64_t>(shape.size()) - 1; w >= 0; --w) {
-    if (!resized(w)) continue;
-    int64_t h = resized(w - 1) ? w - 1 : -1;
+    if (!plan.resizes(w)) continue;
+    int64_t h = plan.resizes(w - 1) ? w - 1 : -1;
     Result<ValueId> y = resize_pair(b, x, plan, h, w);
     if (!y) return std::move(y).diagnostic();
     x = *y;
@@ -179,25 +278,45 @@ Status plan_sizes(ResizePlan& plan, const Shape& shape, const std::vector<int64_
 Status plan_modes(ResizePlan& plan, const OnnxNode& node) {
   plan.mode = node.attrs.s("mode", "nearest");
   if (plan.mode == "bilinear" && node.type == "Upsample") plan.mode = "linear";
-  if (plan.mode == "cubic")
-    return unsupported("cubic resizing is not supported.", "export the model with mode 'linear' or 'nearest'.");
-  if (plan.mode != "nearest" && plan.mode != "linear") return bad_node(fmt::format("mode '{}' is none of nearest, linear and cubic.", plan.mode));
+  if (plan.mode != "nearest" && plan.mode != "linear" && plan.mode != "cubic") return bad_node(fmt::format("mode '{}' is none of nearest, linear and cubic.", plan.mode));
   bool old = node.opset < 11 || node.type == "Upsample";
   plan.coordinates = old ? "asymmetric" : node.attrs.s("coordinate_transformation_mode", "half_pixel");
   plan.nearest = old ? "simple" : node.attrs.s("nearest_mode", "round_prefer_floor");
-  constexpr std::string_view kCoordinates[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"};
+  constexpr std::string_view kCoordinates[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
+                                               "tf_half_pixel_for_nn", "tf_crop_and_resize"};
   constexpr std::string_view kNearest[] = {"simple", "round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
   if (std::count(std::begin(kCoordinates), std::end(kCoordinates), plan.coordinates) == 0)
-    return unsupported(fmt::format("coordinate_transformation_mode '{}' is not supported.", plan.coordinates));
+    return bad_node(fmt::format("coordinate_transformation_mode '{}' is none that Resize has.", plan.coordinates));
   if (std::count(std::begin(kNearest), std::end(kNearest), plan.nearest) == 0)
     return bad_node(fmt::format("nearest_mode '{}' is none of round_prefer_floor, round_prefer_ceil, floor and ceil.", plan.nearest));
-  if (node.attrs.i("antialias") != 0) return unsupported("resizing with antialias is not supported.", "export the model without antialias.");
+  plan.antialias = node.attrs.i("antialias") != 0 && plan.mode != "nearest";
+  plan.exclude_outside = node.attrs.i("exclude_outside") != 0;
+  plan.cubic_a = node.attrs.f("cubic_coeff_a", -0.75);
+  return Done{};
+}
+
+/// The part of x that tf_crop_and_resize takes: all starts, then all ends.
+Status plan_crop(ResizePlan& plan, const OnnxNode& node, GraphBuilder& b, const std::vector<int64_t>& axes) {
+  if (plan.coordinates != "tf_crop_and_resize") return Done{};
+  Result<std::vector<double>> roi = constant_numbers(node, b, 1, "roi");
+  if (!roi) return std::move(roi).diagnostic();
+  if (roi->size() != 2 * axes.size()) return bad_node(fmt::format("'roi' has {} entries for {} dimensions, it must have {}.", roi->size(), axes.size(), 2 * axes.size()));
+  plan.starts.assign(plan.sizes.size(), 0);
+  plan.ends.assign(plan.sizes.size(), 1);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    plan.starts[static_cast<size_t>(axes[i])] = static_cast<float>((*roi)[i]);
+    plan.ends[static_cast<size_t>(axes[i])] = static_cast<float>((*roi)[i + axes.size()]);
+  }
+  for (float bound : plan.starts)
+    if (!(std::fabs(bound) < 1e6f)) return bad_node(fmt::format("'roi' has {}, which is out of range.", bound));
+  for (float bound : plan.ends)
+    if (!(std::fabs(bound) < 1e6f)) return bad_node(fmt::format("'roi' has {}, which is out of range.", bound));
   return Done{};
 }
 
 ImportResult import_resize(const OnnxNode& node, GraphBuilder& b) {
   const Shape shape = b.shape(node.inputs[0]);
-  ResizePlan plan{std::vector<float>(shape.size(), 1.0f), shape, {}, {}, {}};
+  ResizePlan plan{std::vector<float>(shape.size(), 1.0f), shape, {}, {}, {}, {}, {}};
   if (Status s = plan_modes(plan, node); !s) return std::move(s).diagnostic();
   std::vector<int64_t> all(shape.size());
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
@@ -212,8 +331,11 @@ ImportResult import_resize(const OnnxNode& node, GraphBuilder& b) {
   if (scales->empty() == sizes->empty() && !shape.empty()) return bad_node("exactly one of 'scales' and 'sizes' must be given.");
   Status planned = sizes->empty() ? plan_scales(plan, shape, *axes, *scales)
                                   : plan_sizes(plan, shape, *axes, *sizes, node.attrs.s("keep_aspect_ratio_policy", "stretch"));
+  if (planned) planned = plan_crop(plan, node, b, *axes);
   if (!planned) return std::move(planned).diagnostic();
-  return build_resize(b, node.inputs[0], plan);
+  ImportResult y = build_resize(b, node.inputs[0], plan);
+  if (!y || !plan.crops()) return y;
+  return one(extrapolated(b, y->front(), shape, plan, node.attrs.f("extrapolation_value")));
 }
 
 constexpr AttrSpec kResizeAttrs[] = {
@@ -228,7 +350,7 @@ constexpr AttrSpec kUpsampleAttrs[] = {{"mode", AttrKind::string}, {"scales", At
 
 namespace ops {
 const OpDef resize = {
-    .summary = "nearest and linear resizing along any dimensions",
+    .summary = "nearest, linear and cubic resizing along any dimensions",
     .onnx = {.type = "Resize", .attrs = kResizeAttrs, .since = 10, .max_inputs = 4},
     .import = import_resize,
 };

@@ -10,8 +10,19 @@ constexpr int64_t kMaxExtent = int64_t{1} << 24;  // of a stride, pad, dilation 
 
 constexpr std::string_view kAxisNames[] = {"vertical", "horizontal"};
 
-/// The list in attribute `name`, which must have `size` entries in [least, kMaxExtent].
-Result<std::vector<int64_t>> extents(const Attrs& attrs, const std::string& name, size_t size, int64_t least) {
+int64_t reach(const Window& w, size_t axis) { return (w.kernel[axis] - 1) * w.dilations[axis] + 1; }
+
+/// SAME_UPPER, SAME_LOWER: as many positions as ceil(in / stride), the odd pixel of padding after or before.
+void pad_to_same(WindowAxis& w, int64_t in, bool upper) {
+  int64_t out = (in + w.stride - 1) / w.stride;
+  int64_t total = std::max<int64_t>((out - 1) * w.stride + w.reach() - in, 0);
+  w.before = upper ? total / 2 : total - total / 2;
+  w.after = total - w.before;
+}
+
+}  // namespace
+
+Result<std::vector<int64_t>> window_extents(const Attrs& attrs, const std::string& name, size_t size, int64_t least) {
   std::vector<int64_t> list = attrs.ints(name, std::vector<int64_t>(size, least));
   if (list.size() != size)
     return bad_node(fmt::format("'{}' has {} entries, {} are needed.", name, list.size(), size));
@@ -21,28 +32,14 @@ Result<std::vector<int64_t>> extents(const Attrs& attrs, const std::string& name
   return list;
 }
 
-int64_t reach(const Window& w, size_t axis) { return (w.kernel[axis] - 1) * w.dilations[axis] + 1; }
-
-/// SAME_UPPER, SAME_LOWER: as many positions as ceil(in / stride), the odd pixel of padding after or before.
-void pad_to_same(Window& w, Pair in, bool upper) {
-  for (size_t axis = 0; axis < 2; ++axis) {
-    int64_t out = (in[axis] + w.strides[axis] - 1) / w.strides[axis];
-    int64_t total = std::max<int64_t>((out - 1) * w.strides[axis] + reach(w, axis) - in[axis], 0);
-    w.before[axis] = upper ? total / 2 : total - total / 2;
-    w.after[axis] = total - w.before[axis];
-  }
-}
-
-}  // namespace
-
 Result<Window> core_window(const Attrs& attrs, Pair kernel) {
   Window w;
   w.kernel = kernel;
-  Result<std::vector<int64_t>> strides = extents(attrs, "strides", 2, 1);
+  Result<std::vector<int64_t>> strides = window_extents(attrs, "strides", 2, 1);
   if (!strides) return std::move(strides).diagnostic();
-  Result<std::vector<int64_t>> dilations = extents(attrs, "dilations", 2, 1);
+  Result<std::vector<int64_t>> dilations = window_extents(attrs, "dilations", 2, 1);
   if (!dilations) return std::move(dilations).diagnostic();
-  Result<std::vector<int64_t>> pads = extents(attrs, "pads", 4, 0);
+  Result<std::vector<int64_t>> pads = window_extents(attrs, "pads", 4, 0);
   if (!pads) return std::move(pads).diagnostic();
   for (size_t axis = 0; axis < 2; ++axis) {
     w.strides[axis] = (*strides)[axis];
@@ -89,39 +86,59 @@ Status check_spatial(const Shape& shape, std::string_view what) {
   return Done{};
 }
 
-Result<Window> onnx_window(const OnnxNode& node, const Shape& x, const std::vector<int64_t>& kernel) {
-  if (Status s = check_spatial(x, "the input"); !s) return std::move(s).diagnostic();
-  size_t dims = x.size() - 2;
+Result<std::vector<WindowAxis>> onnx_window_axes(const OnnxNode& node, const Shape& x, const std::vector<int64_t>& kernel) {
+  const size_t dims = x.size() - 2;
   if (kernel.size() != dims)
     return bad_node(fmt::format("'kernel_shape' has {} entries, the input {} has {} spatial dimensions.", kernel.size(), to_string(x), dims));
-  Result<std::vector<int64_t>> strides = extents(node.attrs, "strides", dims, 1);
+  Result<std::vector<int64_t>> strides = window_extents(node.attrs, "strides", dims, 1);
   if (!strides) return std::move(strides).diagnostic();
-  Result<std::vector<int64_t>> dilations = extents(node.attrs, "dilations", dims, 1);
+  Result<std::vector<int64_t>> dilations = window_extents(node.attrs, "dilations", dims, 1);
   if (!dilations) return std::move(dilations).diagnostic();
-  Result<std::vector<int64_t>> pads = extents(node.attrs, "pads", 2 * dims, 0);
+  Result<std::vector<int64_t>> pads = window_extents(node.attrs, "pads", 2 * dims, 0);
   if (!pads) return std::move(pads).diagnostic();
-  std::string auto_pad = node.attrs.s("auto_pad", "NOTSET");
-
-  Window w;
-  Pair in{1, 1};
+  const std::string auto_pad = node.attrs.s("auto_pad", "NOTSET");
+  const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER", given = auto_pad == "NOTSET" || auto_pad.empty();
+  if (!same && !given && auto_pad != "VALID")
+    return bad_node(fmt::format("'auto_pad' is '{}', it must be NOTSET, SAME_UPPER, SAME_LOWER or VALID.", auto_pad));
+  std::vector<WindowAxis> axes;
   for (size_t i = 0; i < dims; ++i) {
-    size_t axis = 2 - dims + i;
-    in[axis] = x[i + 2];
-    w.kernel[axis] = kernel[i];
-    w.strides[axis] = (*strides)[i];
-    w.dilations[axis] = (*dilations)[i];
     if (kernel[i] < 1 || kernel[i] > kMaxExtent)
       return bad_node(fmt::format("'kernel_shape' is {}, each entry must be from 1 to {}.", to_string(kernel), kMaxExtent));
-    if (auto_pad == "NOTSET" || auto_pad.empty()) {
-      w.before[axis] = (*pads)[i];
-      w.after[axis] = (*pads)[i + dims];
-    }
+    WindowAxis w{kernel[i], (*strides)[i], (*dilations)[i]};
+    if (given) w.before = (*pads)[i], w.after = (*pads)[i + dims];
+    if (same) pad_to_same(w, x[i + 2], auto_pad == "SAME_UPPER");
+    axes.push_back(w);
   }
-  if (auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER") pad_to_same(w, in, auto_pad == "SAME_UPPER");
-  else if (auto_pad != "NOTSET" && auto_pad != "VALID" && !auto_pad.empty())
-    return bad_node(fmt::format("'auto_pad' is '{}', it must be NOTSET, SAME_UPPER, SAME_LOWER or VALID.", auto_pad));
+  return axes;
+}
+
+Window window_of(const WindowAxis& vertical, const WindowAxis& horizontal) {
+  Window w;
+  const WindowAxis* axes[] = {&vertical, &horizontal};
+  for (size_t i = 0; i < 2; ++i) {
+    w.kernel[i] = axes[i]->kernel;
+    w.strides[i] = axes[i]->stride;
+    w.dilations[i] = axes[i]->dilation;
+    w.before[i] = axes[i]->before;
+    w.after[i] = axes[i]->after;
+  }
+  return w;
+}
+
+Result<Window> onnx_window(const OnnxNode& node, const Shape& x, const std::vector<int64_t>& kernel) {
+  if (Status s = check_spatial(x, "the input"); !s) return std::move(s).diagnostic();
+  Result<std::vector<WindowAxis>> axes = onnx_window_axes(node, x, kernel);
+  if (!axes) return std::move(axes).diagnostic();
+  Window w = window_of(axes->size() == 1 ? WindowAxis{} : axes->front(), axes->back());
   w.ceil = node.attrs.i("ceil_mode") != 0;
   return w;
+}
+
+std::vector<int64_t> channels_last_order(int64_t rank) {
+  std::vector<int64_t> perm = {0};
+  for (int64_t i = 2; i < rank; ++i) perm.push_back(i);
+  perm.push_back(1);
+  return perm;
 }
 
 Result<ValueId> to_channels_last(GraphBuilder& b, ValueId x) {

@@ -20,6 +20,13 @@ struct Window {
   bool ceil = false;               ///< a last window may reach beyond the padding, if it starts before it ends
 };
 
+/// One dimension of a window; no dimension limit is implied.
+struct WindowAxis {
+  int64_t kernel = 1, stride = 1, dilation = 1;
+  int64_t before = 0, after = 0;  ///< padding
+  [[nodiscard]] int64_t reach() const { return (kernel - 1) * dilation + 1; }
+};
+
 /// The attributes "strides", "pads" [top,left,bottom,right], "dilations" and "ceil_mode" of a core node. Errors: bad_node.
 Result<Window> core_window(const Attrs& attrs, Pair kernel);
 /// The reverse: only the attributes that differ from their defaults (1, 0, 1, 0).
@@ -27,13 +34,20 @@ Attrs window_attrs(const Window& window);
 /// Positions of the window on an `in` image. Errors: bad_node when it does not fit once.
 Result<Pair> window_positions(const Window& window, Pair in);
 
-/// Reads "strides", "pads", "dilations", "auto_pad" and "ceil_mode" of an ONNX node whose input has shape [N,C,L] or
-/// [N,C,H,W] and whose window has `kernel` (as many dimensions). Pads of auto_pad are computed. Errors: bad_node,
-/// unsupported_node for 3-D.
+/// The list in attribute `name`, which must have `size` entries, each at least `least` (default: all `least`). Errors: bad_node.
+Result<std::vector<int64_t>> window_extents(const Attrs& attrs, const std::string& name, size_t size, int64_t least);
+/// Reads "strides", "pads", "dilations" and "auto_pad" of an ONNX node whose input has shape [N,C,...] and whose window has `kernel` (as
+/// many dimensions as follow C). Pads of auto_pad are computed. Errors: bad_node.
+Result<std::vector<WindowAxis>> onnx_window_axes(const OnnxNode& node, const Shape& x, const std::vector<int64_t>& kernel);
+/// The same of an input [N,C,L] or [N,C,H,W], with "ceil_mode". Errors: bad_node, unsupported_node for 3-D.
 Result<Window> onnx_window(const OnnxNode& node, const Shape& x, const std::vector<int64_t>& kernel);
+/// The window with these two dimensions.
+Window window_of(const WindowAxis& vertical, const WindowAxis& horizontal);
 
 /// Refuses anything but [N,C,L] and [N,C,H,W]. `what` names the operand in messages: "the input".
 Status check_spatial(const Shape& shape, std::string_view what);
+/// The permutation that makes [N,C,...] of `rank` dimensions [N,...,C]; its inverse is the way back.
+std::vector<int64_t> channels_last_order(int64_t rank);
 /// [N,C,L] or [N,C,H,W] -> [N,1,L,C] or [N,H,W,C].
 Result<ValueId> to_channels_last(GraphBuilder& b, ValueId x);
 /// The way back to a tensor of `rank` dimensions, 3 or 4.

@@ -7,6 +7,8 @@
 #include "nn/ref/conv2d.h"
 #include "nn/ref/cumulative.h"
 #include "nn/ref/dense.h"
+#include "nn/ref/group_norm.h"
+#include "nn/ref/layer_norm.h"
 #include "nn/ref/pool2d.h"
 #include "nn/math_f64.h"
 #include "nn/reducers_math.h"
@@ -50,6 +52,12 @@ struct Rows {
 
 struct Runs {
   static constexpr int32_t kept_rank = 2, reduced_rank = 1, kept[] = {8, 3}, kept_strides[] = {210, 7}, reduced[] = {7}, reduced_strides[] = {1};
+};
+
+template <int32_t kGroups>
+struct Groups {
+  static constexpr int32_t batch = 2, pixels = 9, channels = 12, groups = kGroups, rows = 9, count = 12;
+  static constexpr float epsilon = 1e-5f;
 };
 
 }  // namespace
@@ -96,6 +104,7 @@ void reductions(const T* x, T* y, int64_t* positions) {
   nn::ref::arg_reduce<nn::fn::greater>(Vectors{}, x, positions);
   nn::ref::cumulative<nn::fn::reduce_sum>(Vectors{}, x, y);
   nn::ref::max_pool2d(Image{}, x, y);
+  nn::ref::max_pool2d_positions(Image{}, x, positions);
   nn::ref::reduce<nn::fn::reduce_sum>(Rows{}, x, y);
   nn::ref::reduce<nn::fn::reduce_mean>(Runs{}, x, y);
   nn::ref::reduce<nn::fn::reduce_l1>(Rows{}, x, y);
@@ -114,6 +123,12 @@ template void reductions(const uint8_t*, uint8_t*, int64_t*);
 template void reductions(const int32_t*, int32_t*, int64_t*);
 template void reductions(const uint32_t*, uint32_t*, int64_t*);
 template void reductions(const int64_t*, int64_t*, int64_t*);
+
+void normalizations(const float* x, const float* scale, const float* bias, float* y) {
+  nn::ref::group_norm(Groups<3>{}, x, scale, bias, y);
+  nn::ref::group_norm(Groups<12>{}, x, scale, bias, y);
+  nn::ref::rms_norm(Groups<1>{}, x, scale, y);
+}
 
 void fpu_layers(const float* x, const float* w, const float* b, float* y) {
   nn::fpu::conv2d<nn::fn::clip>(Image{}, x, w, b, y);

@@ -42,6 +42,7 @@ constexpr double kAbsolute = 1e-5, kRelative = 1e-3;
 std::string wrong_vectors(const std::string& set, const std::string& name) {
   if (set != "libonnx-testdata") return {};
   if (name.find("BFLOAT16") != std::string::npos) return "ONNX 1.12 stores the bf16 vectors as u16";
+  if (name == "test_resize_downsample_scales_cubic_align_corners") return "the vectors go by a fractional output size, ONNX Runtime by the whole one";
   if (name == "test_resize_downsample_scales_linear_align_corners") return "the vectors were corrected after ONNX 1.12";
   return {};
 }

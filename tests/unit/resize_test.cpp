@@ -157,6 +157,77 @@ TEST_CASE("resize: linear in all coordinate modes, along any dimensions") {
   }
 }
 
+/// Weights of all source indices by a cubic, or a linear filter that is widened where the image shrinks. What lies outside counts for the
+/// nearest element, or not at all.
+std::vector<double> filtered(const std::string& coordinates, bool cubic, bool antialias, bool exclude, double a, int64_t i, const Axis& axis) {
+  const double x = original(coordinates, double(i), axis), narrow = antialias ? std::min(axis.scale, 1.0) : 1;
+  std::vector<double> weights(static_cast<size_t>(axis.in));
+  double sum = 0;
+  for (int64_t k = -100; k < 100; ++k) {
+    const double d = std::fabs(x - double(k)) * narrow;
+    double w = std::max(1 - d, 0.0);
+    if (cubic) w = d <= 1 ? (a + 2) * d * d * d - (a + 3) * d * d + 1 : d < 2 ? a * d * d * d - 5 * a * d * d + 8 * a * d - 4 * a : 0;
+    if (exclude && (k < 0 || k >= axis.in)) continue;
+    weights[static_cast<size_t>(std::clamp<int64_t>(k, 0, axis.in - 1))] += w;
+    sum += w;
+  }
+  for (double& w : weights) w /= sum;
+  return weights;
+}
+
+TEST_CASE("resize: cubic and antialiased filters") {
+  std::mt19937 random(9);
+  for (int round = 0; round < 200; ++round) {
+    Bench t;
+    auto rank = static_cast<size_t>(pick(random, 2, 4));
+    Shape shape = random_shape(random, rank, 5);
+    const bool by_size = random() % 2, antialias = random() % 2, cubic = !antialias || random() % 2, exclude = random() % 2;
+    std::vector<Axis> axes = random_axes(random, shape, choose_axes(random, rank, round), by_size);
+    const std::string& coordinates = kCoordinates[random() % 5];
+    const double a = random() % 2 ? -0.75 : -0.5;
+    Tensor x(TensorType{DType::f32, shape, {}});
+    for (float& value : x.as<float>()) value = static_cast<float>(pick(random, -100, 100)) / 10;
+    Tensor y = resize(t, x, axes, by_size,
+                      {{"mode", std::string(cubic ? "cubic" : "linear")}, {"coordinate_transformation_mode", coordinates}, {"antialias", int64_t{antialias}},
+                       {"exclude_outside", int64_t{exclude}}, {"cubic_coeff_a", a}});
+    std::vector<double> source = x.to_doubles(), result = y.to_doubles();
+    size_t at_result = 0;
+    INFO("round " << round << " " << to_string(x.type) << " -> " << to_string(y.type) << " " << coordinates << " " << antialias << cubic << exclude);
+    for_each_index(y.type.shape, [&](const Index& at) {
+      std::vector<std::vector<double>> weights;
+      for (size_t k = 0; k < rank; ++k)
+        weights.push_back(axes[k].scale == 1 ? linear("asymmetric", at[k], {1, shape[k], shape[k]})
+                                             : filtered(coordinates, cubic, antialias, exclude, a, at[k], axes[k]));
+      double expected = 0;
+      size_t at_source = 0;
+      for_each_index(shape, [&](const Index& from) {
+        double w = source[at_source++];
+        for (size_t k = 0; k < rank; ++k) w *= weights[k][static_cast<size_t>(from[k])];
+        expected += w;
+      });
+      if (std::fabs(result[at_result] - expected) > 3e-4) FAIL(result[at_result] << " instead of " << expected << " at " << to_string(at));
+      ++at_result;
+    });
+  }
+}
+
+TEST_CASE("resize: a part of the image, and what lies beyond it") {
+  Bench t;
+  Tensor x = Tensor::floats({1, 1, 1, 5}, {1, 2, 3, 4, 5});
+  auto crop = [&](const char* mode, float start, float end, int64_t size) {
+    ValueId roi = t.constant(Tensor::floats({8}, {0, 0, 0, start, 1, 1, 1, end}));
+    return t.import(ops::resize, 13, {t.constant(x), roi, kNoValue, t.constant(Tensor::int64s({1, 1, 1, size}))},
+                    {{"mode", std::string(mode)}, {"coordinate_transformation_mode", std::string("tf_crop_and_resize")}, {"extrapolation_value", 9.0}})
+        .to_doubles();
+  };
+  using Values = std::vector<double>;
+  CHECK(crop("linear", 0.25f, 0.75f, 5) == Values{2, 2.5, 3, 3.5, 4});
+  CHECK(crop("linear", 0.5f, 1.5f, 3) == Values{3, 5, 9});
+  CHECK(crop("nearest", -0.25f, 0.25f, 3) == Values{9, 1, 2});
+  CHECK(crop("cubic", 0, 1, 5) == Values{1, 2, 3, 4, 5});
+  CHECK(crop("linear", 0.25f, 0.75f, 1) == Values{3});
+}
+
 TEST_CASE("resize: ties and the rules before opset 11") {
   Bench t;
   Tensor x = Tensor::floats({1, 1, 1, 4}, {1, 2, 3, 4});
@@ -214,10 +285,11 @@ TEST_CASE("resize: what is refused") {
   ValueId x = t.input(DType::f32, {1, 1, 4, 4});
   auto scales = t.constant(Tensor::floats({4}, {1, 1, 2, 2}));
   auto refuse = [&](Attrs attrs) { return t.message(ops::resize, 18, {x, kNoValue, scales}, std::move(attrs)); };
-  CHECK(refuse({{"mode", std::string("cubic")}}) == "cubic resizing is not supported.");
-  CHECK(refuse({{"antialias", int64_t{1}}}) == "resizing with antialias is not supported.");
-  CHECK(refuse({{"coordinate_transformation_mode", std::string("tf_crop_and_resize")}}) ==
-        "coordinate_transformation_mode 'tf_crop_and_resize' is not supported.");
+  CHECK(refuse({{"coordinate_transformation_mode", std::string("tf_crop_and_resize")}}) == "'roi' has 0 entries for 4 dimensions, it must have 8.");
+  CHECK(refuse({{"coordinate_transformation_mode", std::string("tf_crop")}}) == "coordinate_transformation_mode 'tf_crop' is none that Resize has.");
+  Tensor bytes(TensorType{DType::u8, {1, 1, 4, 4}, {}});
+  CHECK(t.message(ops::resize, 18, {t.constant(bytes), kNoValue, scales}, {{"mode", std::string("cubic")}}) == 
+        "cubic and antialiased resizing of u8 is not supported, only of f32 and f64.");
   CHECK(refuse({{"mode", std::string("area")}}) == "mode 'area' is none of nearest, linear and cubic.");
   CHECK(refuse({{"nearest_mode", std::string("up")}}) ==
         "nearest_mode 'up' is none of round_prefer_floor, round_prefer_ceil, floor and ceil.");

@@ -170,7 +170,7 @@ TEST_CASE("windows that do not fit are refused with both numbers") {
   CHECK(failure("Conv", {x, w, Tensor({DType::f32, {5}, {}})}) == "the bias is f32[5], the weights make 6 channels.");
   CHECK(failure("Conv", {x, Tensor({DType::f64, {6, 4, 3, 3}, {}})}) == "operands are f32 and f64, they must have one type.");
   Tensor volume({DType::f32, {1, 1, 3, 3, 3}, {}});
-  CHECK(failure("Conv", {volume, volume}) == "the input is [1,1,3,3,3]: 3-D windows are not supported.");
+  CHECK(failure("Conv", {volume, volume}) == "no error");
   CHECK(failure("MaxPool", {x}) == "attribute 'kernel_shape' is missing.");
   CHECK(failure("MaxPool", {x}, {{"kernel_shape", Ints{2}}}) ==
         "'kernel_shape' has 1 entries, the input [1,4,5,5] has 2 spatial dimensions.");

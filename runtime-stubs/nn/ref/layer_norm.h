@@ -35,7 +35,18 @@ KILN_INLINE void layer_norm(const D& d, const float* x, const float* scale, cons
   }
 }
 
-// The same on quantized x and y; x is dequantized in every pass, which needs no memory.
+// Without mean and bias: y = x * (1 / sqrt(sum(x^2) / count + epsilon)) * scale. y may be x.
+template <class D>
+KILN_INLINE void rms_norm(const D& d, const float* x, const float* scale, float* y) {
+  for (int32_t row = 0; row < d.rows; ++row, x += d.count, y += d.count) {
+    float squares = 0.0f;
+    for (int32_t i = 0; i < d.count; ++i) squares += rounded(x[i] * x[i]);
+    const float factor = 1.0f / nn::sqrt(squares / static_cast<float>(d.count) + d.epsilon);
+    for (int32_t i = 0; i < d.count; ++i) y[i] = x[i] * factor * scale[i];
+  }
+}
+
+// layer_norm on quantized x and y; x is dequantized in every pass, which needs no memory.
 template <class D, class X, class Y>
 KILN_INLINE void qlayer_norm(const D& d, const X* x, const float* scale, const float* bias, Y* y) {
   for (int32_t row = 0; row < d.rows; ++row, x += d.count, y += d.count) {
