@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of the Importer that imports the graphs within nodes: branches of If, bodies of Loop, Scan and SequenceMap.
 //
-// Loops are unrolled: the body is imported once per iteration, so how often it runs has to be known. What the iterations compute of constants alone
-// (counters, conditions) folds away.
+// Loops are unrolled: the body is imported once per iteration, so how often it runs has to be known. What the iterations compute of
+// constants alone (counters, conditions) folds away.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -49,14 +49,14 @@ Result<ValueId> index_of(GraphBuilder& b, ValueId x, int64_t axis, int64_t i) {
 
 /// Tensors of one shape as the indices of a new dimension `axis`, which counts in the result and may be negative.
 Result<ValueId> stacked(GraphBuilder& b, const std::vector<ValueId>& parts, int64_t axis) {
-  if (parts.empty())
-    return unsupported("the loop does not run: its scan outputs have no shape.", "export the model without the loop.");
+  if (parts.empty()) return unsupported("the loop does not run: its scan outputs have no shape.", "export the model without the loop.");
   std::optional<int64_t> at = normalize_axis(axis, b.type(parts[0]).rank() + 1);
   if (!at) return bad_node(fmt::format("axis {} of a scan output is outside {}.", axis, to_string(b.type(parts[0]))));
   std::vector<ValueId> rows;
   for (ValueId part : parts) {
     if (b.shape(part) != b.shape(parts[0]))
-      return bad_node(fmt::format("the iterations give {} and {} for one scan output.", to_string(b.type(parts[0])), to_string(b.type(part))));
+      return bad_node(
+          fmt::format("the iterations give {} and {} for one scan output.", to_string(b.type(parts[0])), to_string(b.type(part))));
     Result<ValueId> row = with_axis(b, part, *at);
     if (!row) return row;
     rows.push_back(*row);
@@ -66,7 +66,8 @@ Result<ValueId> stacked(GraphBuilder& b, const std::vector<ValueId>& parts, int6
 
 }  // namespace
 
-Result<std::vector<Importer::Binding>> Importer::import_graph(Site& site, const onnx::GraphProto& graph, const std::vector<Binding>& inputs, std::string_view part) {
+Result<std::vector<Importer::Binding>> Importer::import_graph(Site& site, const onnx::GraphProto& graph, const std::vector<Binding>& inputs,
+                                                              std::string_view part) {
   if (site.scope.depth >= limits::kNesting)
     return error(DiagId::limit_exceeded, fmt::format("functions and branches are nested more than {} deep.", limits::kNesting));
   if (static_cast<size_t>(graph.input_size()) != inputs.size())
@@ -100,24 +101,30 @@ Result<std::vector<Importer::Binding>> Importer::choose_branch(Site& site, const
   const onnx::GraphProto* branches[] = {graph_attribute(site.node, "else_branch"), graph_attribute(site.node, "then_branch")};
   if (!branches[0] || !branches[1] || node.inputs[0] == kNoValue)
     return bad_node("If needs a tensor as its input and the attributes 'then_branch' and 'else_branch'.");
-  for (const onnx::GraphProto* branch : branches)
-    if (branch->output_size() < site.node.output_size())
-      return bad_node(fmt::format("the branch has {} outputs, the node needs {}.", branch->output_size(), site.node.output_size()));
   const Tensor* condition = graph_.constant(node.inputs[0]);
   if (!condition) return compute_both(site, *branches[1], *branches[0], node.inputs[0]);
   Result<bool> chosen = truth(*condition);
   if (!chosen) return std::move(chosen).diagnostic();
-  return import_graph(site, *branches[*chosen ? 1 : 0], {}, "");
+  const onnx::GraphProto& branch = *branches[*chosen ? 1 : 0];
+  if (branch.output_size() < site.node.output_size())
+    return bad_node(fmt::format("the branch has {} outputs, the node needs {}.", branch.output_size(), site.node.output_size()));
+  return import_graph(site, branch, {}, "");
 }
 
 /// Small branches are both computed, and the results chosen between: a condition that is known at run time only needs no jump then.
-Result<std::vector<Importer::Binding>> Importer::compute_both(Site& site, const onnx::GraphProto& yes, const onnx::GraphProto& no, ValueId condition) {
+Result<std::vector<Importer::Binding>> Importer::compute_both(Site& site, const onnx::GraphProto& yes, const onnx::GraphProto& no,
+                                                              ValueId condition) {
   if (graph_.type(condition).dtype != DType::boolean || graph_.type(condition).elements() != 1)
     return bad_node(fmt::format("the condition is {}, it must be one bool.", to_string(graph_.type(condition))));
   const char* const kHint = "give the condition as a constant, or export the model for one case.";
+  if (std::min(yes.output_size(), no.output_size()) < site.node.output_size())
+    return bad_node(fmt::format("the branches have {} and {} outputs, the node needs {}.", yes.output_size(), no.output_size(),
+                                site.node.output_size()));
   if (yes.node_size() + no.node_size() > limits::kBranchNodes)
-    return unsupported(fmt::format("the condition is computed at run time, and the branches have {} nodes; up to {} both branches are computed.",
-                                   yes.node_size() + no.node_size(), limits::kBranchNodes), kHint);
+    return unsupported(
+        fmt::format("the condition is computed at run time, and the branches have {} nodes; up to {} both branches are computed.",
+                    yes.node_size() + no.node_size(), limits::kBranchNodes),
+        kHint);
   Result<std::vector<Binding>> left = import_graph(site, yes, {}, "then/");
   if (!left) return left;
   Result<std::vector<Binding>> right = import_graph(site, no, {}, "else/");
@@ -131,8 +138,9 @@ Result<std::vector<Importer::Binding>> Importer::compute_both(Site& site, const 
     const ValueId a = (*left)[static_cast<size_t>(i)].value, c = (*right)[static_cast<size_t>(i)].value;
     if (a == kNoValue || c == kNoValue) return unsupported("the condition is computed at run time, and an output is no tensor.", kHint);
     if (graph_.type(a).dtype != graph_.type(c).dtype || graph_.type(a).shape != graph_.type(c).shape)
-      return unsupported(fmt::format("the condition is computed at run time, and output {} is {} or {}; shapes must be known.", i, to_string(graph_.type(a)),
-                                     to_string(graph_.type(c))), kHint);
+      return unsupported(fmt::format("the condition is computed at run time, and output {} is {} or {}; shapes must be known.", i,
+                                     to_string(graph_.type(a)), to_string(graph_.type(c))),
+                         kHint);
     Result<ValueId> y = a == c ? a : b.add(ops::where, {*flag, a, c});
     if (!y) return std::move(y).diagnostic();
     out.push_back(Binding{*y});
@@ -146,8 +154,9 @@ Result<std::optional<int64_t>> Importer::trip_count(const OnnxNode& node) const 
   if (!node.has(0)) return std::optional<int64_t>();
   const Tensor* count = graph_.constant(node.inputs[0]);
   if (!count)
-    return unsupported("the trip count is computed at run time, it must be a constant.",
-                       "kiln unrolls loops; export the model with a fixed number of iterations, or move the loop to the application around it.");
+    return unsupported(
+        "the trip count is computed at run time, it must be a constant.",
+        "kiln unrolls loops; export the model with a fixed number of iterations, or move the loop to the application around it.");
   std::optional<std::vector<int64_t>> values = count->to_int64s();
   if (!values || values->size() != 1) return bad_node(fmt::format("the trip count is {}, it must be one i64.", to_string(count->type)));
   return std::optional(std::max<int64_t>(values->front(), 0));
@@ -156,8 +165,9 @@ Result<std::optional<int64_t>> Importer::trip_count(const OnnxNode& node) const 
 Result<bool> Importer::goes_on(const Binding& condition) const {
   const Tensor* tensor = graph_.constant(condition.value);
   if (tensor) return truth(*tensor);
-  return unsupported("the condition of the loop is computed at run time, it must be a constant.",
-                     "kiln unrolls loops; export the model with a fixed number of iterations, or move the loop to the application around it.");
+  return unsupported(
+      "the condition of the loop is computed at run time, it must be a constant.",
+      "kiln unrolls loops; export the model with a fixed number of iterations, or move the loop to the application around it.");
 }
 
 Status Importer::count_iterations(int64_t more) {
@@ -165,7 +175,8 @@ Status Importer::count_iterations(int64_t more) {
     iterations_ += more;
     return Done{};
   }
-  return error(DiagId::limit_exceeded, fmt::format("loops are unrolled, and this one would make more than {} iterations of the model.", limits::kIterations),
+  return error(DiagId::limit_exceeded,
+               fmt::format("loops are unrolled, and this one would make more than {} iterations of the model.", limits::kIterations),
                "move the loop to the application around the model, which calls it for each iteration.");
 }
 
@@ -175,7 +186,8 @@ Result<std::vector<Importer::Binding>> Importer::unroll_loop(Site& site, const O
   std::vector<Binding> carried = operands(site, 2);
   const size_t kept = carried.size(), outputs = static_cast<size_t>(body->output_size());
   if (outputs < kept + 1 || outputs - 1 < static_cast<size_t>(site.node.output_size()))
-    return bad_node(fmt::format("the body has {} outputs for {} carried values and {} outputs of the node.", outputs, kept, site.node.output_size()));
+    return bad_node(
+        fmt::format("the body has {} outputs for {} carried values and {} outputs of the node.", outputs, kept, site.node.output_size()));
   Result<std::optional<int64_t>> trips = trip_count(node);
   if (!trips) return std::move(trips).diagnostic();
   if (!*trips && !node.has(1)) return unsupported("the loop has neither trip count nor condition, it would not end.");
@@ -205,7 +217,8 @@ Result<std::vector<Importer::Binding>> Importer::unroll_loop(Site& site, const O
 }
 
 Result<std::vector<Importer::Binding>> Importer::with_scanned(Site& site, GraphBuilder& b, std::vector<Binding> out,
-                                                              const std::vector<std::vector<ValueId>>& scanned, const std::vector<int64_t>& axes) {
+                                                              const std::vector<std::vector<ValueId>>& scanned,
+                                                              const std::vector<int64_t>& axes) {
   b.set_name(site.name + "/stacked");
   for (size_t k = 0; k < scanned.size(); ++k) {
     const int at = static_cast<int>(out.size());
@@ -232,7 +245,8 @@ Result<std::vector<Importer::Binding>> Importer::unroll_scan(Site& site, const O
   if (node.has(0)) return unsupported("sequence lengths of Scan are not supported.", "convert the model to opset 9.");
   const std::vector<Binding> all = operands(site, 1);
   GraphBuilder b(graph_, {site.name});
-  if (all.empty() || all[0].value == kNoValue || graph_.type(all[0].value).rank() < 1) return bad_node("Scan needs operands with a batch dimension.");
+  if (all.empty() || all[0].value == kNoValue || graph_.type(all[0].value).rank() < 1)
+    return bad_node("Scan needs operands with a batch dimension.");
   const int64_t batch = graph_.type(all[0].value).shape[0];
   std::vector<std::vector<ValueId>> results(static_cast<size_t>(site.node.output_size()));
   for (int64_t n = 0; n < batch; ++n) {
@@ -253,20 +267,25 @@ Result<std::vector<Importer::Binding>> Importer::unroll_scan(Site& site, const O
   return with_scanned(site, b, {}, results, {});
 }
 
-Result<std::vector<Importer::Binding>> Importer::scan(Site& site, const OnnxNode& node, const onnx::GraphProto& body, std::vector<Binding> all, size_t scans) {
+Result<std::vector<Importer::Binding>> Importer::scan(Site& site, const OnnxNode& node, const onnx::GraphProto& body,
+                                                      std::vector<Binding> all, size_t scans) {
   if (all.size() < scans || static_cast<size_t>(body.output_size()) < all.size() - scans)
-    return bad_node(fmt::format("Scan has {} operands for {} scan inputs, and its body {} outputs.", all.size(), scans, body.output_size()));
+    return bad_node(
+        fmt::format("Scan has {} operands for {} scan inputs, and its body {} outputs.", all.size(), scans, body.output_size()));
   const size_t states = all.size() - scans;
   std::vector<Binding> state(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(states));
   const std::vector<int64_t> axes = node.attrs.ints("scan_input_axes"), out_axes = node.attrs.ints("scan_output_axes");
-  const std::vector<int64_t> reversed = node.attrs.ints(node.opset < 9 ? "directions" : "scan_input_directions"), out_reversed = node.attrs.ints("scan_output_directions");
+  const std::vector<int64_t> reversed = node.attrs.ints(node.opset < 9 ? "directions" : "scan_input_directions"),
+                             out_reversed = node.attrs.ints("scan_output_directions");
   std::vector<int64_t> along;
   int64_t length = -1;
   for (size_t k = 0; k < scans; ++k) {
     const ValueId x = all[states + k].value;
     if (x == kNoValue) return bad_node(fmt::format("scan input {} is no tensor.", k));
     std::optional<int64_t> axis = normalize_axis(k < axes.size() ? axes[k] : 0, graph_.type(x).rank());
-    if (!axis) return bad_node(fmt::format("axis {} is outside scan input {}, which is {}.", axes.empty() ? 0 : axes[k], k, to_string(graph_.type(x))));
+    if (!axis)
+      return bad_node(
+          fmt::format("axis {} is outside scan input {}, which is {}.", axes.empty() ? 0 : axes[k], k, to_string(graph_.type(x))));
     along.push_back(*axis);
     const int64_t count = graph_.type(x).shape[static_cast<size_t>(*axis)];
     if (length >= 0 && count != length) return bad_node(fmt::format("the scan inputs have {} and {} indices.", length, count));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of the Importer that deals with sequences and optionals. Neither exists in a Graph: a sequence is a list of bindings here, an optional is its element
-// or nothing, and the operators on them are done once and for all while importing. So their lengths, and positions in them, have to be known.
+// The part of the Importer that deals with sequences and optionals. Neither exists in a Graph: a sequence is a list of bindings here, an
+// optional is its element or nothing, and the operators on them are done once and for all while importing. So their lengths, and positions
+// in them, have to be known.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,12 +38,14 @@ Result<size_t> Importer::position(const OnnxNode& node, size_t input, size_t len
   if (!node.has(input)) return inserting ? length : length - 1;
   const Tensor* tensor = graph_.constant(node.inputs[input]);
   if (!tensor)
-    return unsupported("the position in the sequence is computed at run time, it must be a constant.", "use tensors and Gather instead of sequences.");
+    return unsupported("the position in the sequence is computed at run time, it must be a constant.",
+                       "use tensors and Gather instead of sequences.");
   std::optional<std::vector<int64_t>> values = tensor->to_int64s();
   if (!values || values->size() != 1) return bad_node(fmt::format("the position is {}, it must be one integer.", to_string(tensor->type)));
   int64_t at = values->front();
   if (at < 0) at += count;
-  if (at < 0 || at >= count + (inserting ? 1 : 0)) return bad_node(fmt::format("position {} is outside a sequence of {}.", values->front(), count));
+  if (at < 0 || at >= count + (inserting ? 1 : 0))
+    return bad_node(fmt::format("position {} is outside a sequence of {}.", values->front(), count));
   return static_cast<size_t>(at);
 }
 
@@ -64,8 +67,10 @@ Result<std::vector<Importer::Binding>> Importer::change_sequence(Site& site, con
   const auto place = elements->begin() + static_cast<std::ptrdiff_t>(*at);
   if (node.type == "SequenceAt") return std::vector{*place};
   if (inserting && node.inputs[1] == kNoValue) return bad_node("the new element of the sequence is no tensor.");
-  if (inserting) elements->insert(place, Binding{node.inputs[1]});
-  else elements->erase(place);
+  if (inserting)
+    elements->insert(place, Binding{node.inputs[1]});
+  else
+    elements->erase(place);
   return std::vector{sequence_of(*std::move(elements))};
 }
 
@@ -81,7 +86,8 @@ Result<std::vector<Importer::Binding>> Importer::split_to_sequence(Site& site, c
   if (node.inputs[0] == kNoValue) return bad_node("input 0 is no tensor.");
   const Shape shape = graph_.type(node.inputs[0]).shape;
   std::optional<int64_t> axis = normalize_axis(node.attrs.i("axis"), static_cast<int64_t>(shape.size()));
-  if (!axis) return bad_node(fmt::format("axis {} is outside the {} dimensions of {}.", node.attrs.i("axis"), shape.size(), to_string(shape)));
+  if (!axis)
+    return bad_node(fmt::format("axis {} is outside the {} dimensions of {}.", node.attrs.i("axis"), shape.size(), to_string(shape)));
   GraphBuilder b(graph_, {site.name});
   const int64_t dim = shape[static_cast<size_t>(*axis)];
   std::vector<int64_t> sizes;
@@ -89,18 +95,22 @@ Result<std::vector<Importer::Binding>> Importer::split_to_sequence(Site& site, c
   if (node.has(1)) {
     Result<std::vector<int64_t>> split = constant_ints(node, b, 1, "split");
     if (!split) return std::move(split).diagnostic();
-    if (b.type(node.inputs[1]).rank() == 0) step = split->at(0);
-    else sizes = *std::move(split);
+    if (b.type(node.inputs[1]).rank() == 0)
+      step = split->at(0);
+    else
+      sizes = *std::move(split);
   }
   if (step < 1) return bad_node(fmt::format("'split' is {}, it must be at least 1.", step));
   if (sizes.empty())
     for (int64_t begin = 0; begin < dim; begin += step) sizes.push_back(std::min(step, dim - begin));
-  if (sizes.size() > limits::kOperands) return error(DiagId::limit_exceeded, fmt::format("the sequence has {} elements, the limit is {}.", sizes.size(), limits::kOperands));
+  if (sizes.size() > limits::kOperands)
+    return error(DiagId::limit_exceeded, fmt::format("the sequence has {} elements, the limit is {}.", sizes.size(), limits::kOperands));
   std::vector<Binding> parts;
   SliceSpec spec = whole_slice(shape);
   int64_t begin = 0;
   for (int64_t size : sizes) {
-    if (size < 0 || size > dim - begin) return bad_node(fmt::format("'split' {} does not divide a dimension of {}.", to_string(sizes), dim));
+    if (size < 0 || size > dim - begin)
+      return bad_node(fmt::format("'split' {} does not divide a dimension of {}.", to_string(sizes), dim));
     spec.starts[static_cast<size_t>(*axis)] = begin;
     spec.sizes[static_cast<size_t>(*axis)] = size;
     begin += size;
@@ -146,7 +156,8 @@ Result<std::vector<Importer::Binding>> Importer::map_sequence(Site& site, const 
     if (attribute.name() == "body" && attribute.has_g()) body = &attribute.g();
   Result<std::vector<Binding>> elements = sequence_operand(site);
   if (!elements) return elements;
-  if (!body || body->output_size() < site.node.output_size()) return bad_node("SequenceMap needs the attribute 'body', with an output for each of its own.");
+  if (!body || body->output_size() < site.node.output_size())
+    return bad_node("SequenceMap needs the attribute 'body', with an output for each of its own.");
   const std::vector<Binding> all = operands(site, 0);
   if (Status s = count_iterations(static_cast<int64_t>(elements->size())); !s) return std::move(s).diagnostic();
   std::vector<std::vector<Binding>> results(static_cast<size_t>(site.node.output_size()));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Einsum: "bij,bjk->bik" and the like, composed from core operators. Operands are brought to one dimension per label (diagonals taken, what no other operand
-// and no result needs summed), then combined from left to right: labels that both have and nothing needs later are summed by a product of matrices, with the
-// shared ones that stay as its batch. Dimensions of size 1 broadcast.
+// Einsum: "bij,bjk->bik" and the like, composed from core operators. Operands are brought to one dimension per label (diagonals taken, what
+// no other operand and no result needs summed), then combined from left to right: labels that both have and nothing needs later are summed
+// by a product of matrices, with the shared ones that stay as its batch. Dimensions of size 1 broadcast.
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -33,8 +33,10 @@ Result<Labels> labels_of(std::string_view text, int64_t rank, int64_t hidden) {
   Labels labels;
   const size_t dots = text.find("...");
   const auto letters = static_cast<int64_t>(text.size()) - (dots == std::string_view::npos ? 0 : 3);
-  if (dots == std::string_view::npos) hidden = 0;
-  else if (rank >= 0) hidden = rank - letters;
+  if (dots == std::string_view::npos)
+    hidden = 0;
+  else if (rank >= 0)
+    hidden = rank - letters;
   if (rank >= 0 && (hidden < 0 || hidden + letters != rank))
     return bad_node(fmt::format("term '{}' of the equation does not fit an operand of {} dimensions.", text, rank));
   for (size_t i = 0; i < text.size(); ++i) {
@@ -44,7 +46,8 @@ Result<Labels> labels_of(std::string_view text, int64_t rank, int64_t hidden) {
       continue;
     }
     const char c = text[i];
-    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))) return bad_node(fmt::format("the equation's term '{}' must consist of letters and one '...'.", text));
+    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
+      return bad_node(fmt::format("the equation's term '{}' must consist of letters and one '...'.", text));
     labels.push_back(c);
   }
   return labels;
@@ -77,7 +80,8 @@ Result<Equation> parse_equation(std::string text, const std::vector<Shape>& shap
     begin = end + 1;
   }
   const auto terms = static_cast<size_t>(std::count(left.begin(), left.end(), ',')) + 1;
-  if (terms != shapes.size()) return bad_node(fmt::format("equation '{}' has {} terms, the node has {} operands.", text, terms, shapes.size()));
+  if (terms != shapes.size())
+    return bad_node(fmt::format("equation '{}' has {} terms, the node has {} operands.", text, terms, shapes.size()));
   if (arrow == std::string::npos) {
     equation.result = implicit_result(equation.operands);
     return equation;
@@ -87,7 +91,8 @@ Result<Equation> parse_equation(std::string text, const std::vector<Shape>& shap
   equation.result = *std::move(result);
   for (size_t i = 0; i < equation.result.size(); ++i) {
     const int label = equation.result[i];
-    const bool known = std::any_of(equation.operands.begin(), equation.operands.end(), [&](const Labels& labels) { return contains(labels, label); });
+    const bool known =
+        std::any_of(equation.operands.begin(), equation.operands.end(), [&](const Labels& labels) { return contains(labels, label); });
     if (!known || std::count(equation.result.begin(), equation.result.end(), label) > 1)
       return bad_node(fmt::format("the result of equation '{}' must have labels of the operands, each once.", text));
   }
@@ -131,10 +136,12 @@ Status drop_broadcast(GraphBuilder& b, Term& term, const std::map<int, int64_t>&
   return Done{};
 }
 
-/// Of a label that stands twice, the elements where both indices are the same: the two dimensions of n become one, whose every n + 1st index they are.
+/// Of a label that stands twice, the elements where both indices are the same: the two dimensions of n become one, whose every n + 1st
+/// index they are.
 Status take_diagonals(GraphBuilder& b, Term& term) {
   for (size_t i = 0; i < term.labels.size(); ++i) {
-    const size_t twin = static_cast<size_t>(std::find(term.labels.begin() + static_cast<int64_t>(i) + 1, term.labels.end(), term.labels[i]) - term.labels.begin());
+    const size_t twin = static_cast<size_t>(
+        std::find(term.labels.begin() + static_cast<int64_t>(i) + 1, term.labels.end(), term.labels[i]) - term.labels.begin());
     if (twin == term.labels.size()) continue;
     std::vector<int64_t> perm;
     for (size_t d = 0; d < term.labels.size(); ++d) {
@@ -276,7 +283,8 @@ ImportResult import_einsum(const OnnxNode& node, GraphBuilder& b) {
   }
   auto needed_from = [&](size_t first) {
     return [&, first](int label) {
-      return contains(equation->result, label) || std::any_of(terms.begin() + static_cast<int64_t>(first), terms.end(), [&](const Term& t) { return contains(t.labels, label); });
+      return contains(equation->result, label) || std::any_of(terms.begin() + static_cast<int64_t>(first), terms.end(),
+                                                              [&](const Term& t) { return contains(t.labels, label); });
     };
   };
   for (size_t i = 0; i < terms.size(); ++i) {

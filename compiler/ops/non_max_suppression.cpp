@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // NonMaxSuppression with a fixed bound: core non_max_suppression(boxes [N,B,4], scores [N,C,B], overlap limit [], least score []) gives i64
-// [N * C * min(limit, B), 3], whose rows name batch, class and box of the survivors and, behind the last one, are -1. Attributes "limit" (per class)
-// and "centred". ONNX has as many rows as there are survivors; so have constants, which kiln computes itself.
+// [N * C * min(limit, B), 3], whose rows name batch, class and box of the survivors and, behind the last one, are -1. Attributes "limit"
+// (per class) and "centred". ONNX has as many rows as there are survivors; so have constants, which kiln computes itself.
 #include "nn/ref/non_max_suppression.h"
 
 #include <algorithm>
@@ -18,9 +18,12 @@ InferResult infer_suppression(const OpArgs& args) {
   const TensorType &boxes = args.in(0), &scores = args.in(1);
   for (const TensorType* type : args.inputs)
     if (type->dtype != DType::f32) return bad_node(fmt::format("an operand is {}, it must be f32.", to_string(*type)));
-  const bool fits = boxes.rank() == 3 && scores.rank() == 3 && boxes.shape[0] == scores.shape[0] && boxes.shape[1] == scores.shape[2] && boxes.shape[2] == 4;
-  if (!fits) return bad_node(fmt::format("boxes {} and scores {} do not fit, they must be [N,B,4] and [N,C,B].", to_string(boxes), to_string(scores)));
-  for (size_t i : {2, 3})
+  const bool fits = boxes.rank() == 3 && scores.rank() == 3 && boxes.shape[0] == scores.shape[0] && boxes.shape[1] == scores.shape[2] &&
+                    boxes.shape[2] == 4;
+  if (!fits)
+    return bad_node(
+        fmt::format("boxes {} and scores {} do not fit, they must be [N,B,4] and [N,C,B].", to_string(boxes), to_string(scores)));
+  for (size_t i : {size_t{2}, size_t{3}})
     if (args.in(i).rank() != 0) return bad_node(fmt::format("threshold {} is {}, it must be one number.", i, to_string(args.in(i))));
   const int64_t limit = args.attrs.i("limit");
   if (limit < 1) return bad_node(fmt::format("the limit is {} boxes of a class, it must be at least 1.", limit));
@@ -60,7 +63,8 @@ Status lower_suppression(const Graph& graph, const Node& node, Lowering& lowerin
 /// Input `i` as a scalar, or `otherwise`.
 Result<ValueId> threshold(const OnnxNode& node, GraphBuilder& b, size_t i, float otherwise) {
   if (!node.has(i)) return b.add_constant(Tensor::floats({}, {otherwise}));
-  if (b.type(node.inputs[i]).elements() != 1) return bad_node(fmt::format("threshold {} is {}, it must be one number.", i, to_string(b.type(node.inputs[i]))));
+  if (b.type(node.inputs[i]).elements() != 1)
+    return bad_node(fmt::format("threshold {} is {}, it must be one number.", i, to_string(b.type(node.inputs[i]))));
   return reshape(b, node.inputs[i], {});
 }
 
@@ -72,12 +76,14 @@ ImportResult import_suppression(const OnnxNode& node, GraphBuilder& b) {
     limit = std::move(*given);
   }
   if (limit.size() != 1 || limit[0] < 1)
-    return unsupported(fmt::format("max_output_boxes_per_class is {}: the result would be empty.", to_string(limit)), "give the number of boxes to keep; the result has as many rows.");
+    return unsupported(fmt::format("max_output_boxes_per_class is {}: the result would be empty.", to_string(limit)),
+                       "give the number of boxes to keep; the result has as many rows.");
   const int64_t centred = node.attrs.i("center_point_box");
   if (centred != 0 && centred != 1) return bad_node(fmt::format("attribute 'center_point_box' is {}, it must be 0 or 1.", centred));
   Result<ValueId> overlap = threshold(node, b, 3, 0), least = threshold(node, b, 4, std::numeric_limits<float>::lowest());
   if (!overlap || !least) return std::move(overlap ? least : overlap).diagnostic();
-  Result<ValueId> y = b.add(ops::non_max_suppression, {node.inputs[0], node.inputs[1], *overlap, *least}, {{"limit", limit[0]}, {"centred", centred}});
+  Result<ValueId> y =
+      b.add(ops::non_max_suppression, {node.inputs[0], node.inputs[1], *overlap, *least}, {{"limit", limit[0]}, {"centred", centred}});
   if (!y || !b.constant(*y)) return one(std::move(y));
   const std::span<const int64_t> rows = b.constant(*y)->as<int64_t>();
   SliceSpec survivors = whole_slice(b.shape(*y));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Slices written at positions computed at run time. Core scatter(x [rows, rest...], index [points...], updates [points..., rest...]): x with the slices that
-// the indices name combined with the updates, one after the other. Attribute "reduction": none (replaces), add, mul, min, max. Indices outside
+// Slices written at positions computed at run time. Core scatter(x [rows, rest...], index [points...], updates [points..., rest...]): x
+// with the slices that the indices name combined with the updates, one after the other. Attribute "reduction": none (replaces), add, mul,
+// min, max. Indices outside
 // [-rows, rows) write nothing; of constant ones they are refused. The ONNX operators flatten their positions to such rows.
 #include "nn/ref/scatter.h"
 
@@ -42,10 +43,13 @@ EvalResult eval_scatter(const OpArgs& args) {
   const Tensor& index = *args.constant(1);
   auto run = [&]<class F, class T>() {
     auto with_index = [&](const auto* at) {
-      nn::ref::scatter<F>(scatter_descriptor(args), args.constant(0)->as<T>().data(), at, args.constant(2)->as<T>().data(), y.as<T>().data());
+      nn::ref::scatter<F>(scatter_descriptor(args), args.constant(0)->as<T>().data(), at, args.constant(2)->as<T>().data(),
+                          y.as<T>().data());
     };
-    if (index.type.dtype == DType::i32) with_index(index.as<int32_t>().data());
-    else with_index(index.as<int64_t>().data());
+    if (index.type.dtype == DType::i32)
+      with_index(index.as<int32_t>().data());
+    else
+      with_index(index.as<int64_t>().data());
   };
   const std::string reduction = args.attrs.s("reduction", "none");
   if (reduction == "none") {
@@ -53,10 +57,14 @@ EvalResult eval_scatter(const OpArgs& args) {
     return std::vector<Tensor>{std::move(y)};
   }
   return with_type_of<kNumbers>(y.type.dtype, [&]<class T>() -> EvalResult {
-    if (reduction == "add") run.template operator()<nn::fn::add, T>();
-    else if (reduction == "mul") run.template operator()<nn::fn::mul, T>();
-    else if (reduction == "min") run.template operator()<nn::fn::min, T>();
-    else run.template operator()<nn::fn::max, T>();
+    if (reduction == "add")
+      run.template operator()<nn::fn::add, T>();
+    else if (reduction == "mul")
+      run.template operator()<nn::fn::mul, T>();
+    else if (reduction == "min")
+      run.template operator()<nn::fn::min, T>();
+    else
+      run.template operator()<nn::fn::max, T>();
     return std::vector<Tensor>{std::move(y)};
   });
 }
@@ -92,7 +100,8 @@ ImportResult import_scatter_elements(const OnnxNode& node, GraphBuilder& b) {
   const TensorType x = b.type(node.inputs[0]), index = b.type(node.inputs[1]), updates = b.type(node.inputs[2]);
   std::optional<int64_t> axis = normalize_axis(node.attrs.i("axis"), x.rank());
   if (!axis) return bad_node(fmt::format("axis {} is outside the {} dimensions of {}.", node.attrs.i("axis"), x.rank(), to_string(x)));
-  if (updates.shape != index.shape) return bad_node(fmt::format("the updates are {}, the indices {}; they must have one shape.", to_string(updates), to_string(index)));
+  if (updates.shape != index.shape)
+    return bad_node(fmt::format("the updates are {}, the indices {}; they must have one shape.", to_string(updates), to_string(index)));
   Result<ValueId> at = element_positions(b, node.inputs[1], x.shape, static_cast<size_t>(*axis));
   if (!at) return std::move(at).diagnostic();
   return scatter(b, node.inputs[0], {x.elements()}, *at, node.inputs[2], node.attrs.s("reduction", "none"));
@@ -106,25 +115,31 @@ ImportResult import_scatter_nd(const OnnxNode& node, GraphBuilder& b) {
   Shape expected(index.begin(), index.end() - 1);
   expected.insert(expected.end(), x.begin() + index.back(), x.end());
   if (b.shape(node.inputs[2]) != expected)
-    return bad_node(fmt::format("the updates are {}, the indices {} into {} need {}.", to_string(b.type(node.inputs[2])), to_string(index), to_string(x), to_string(expected)));
+    return bad_node(fmt::format("the updates are {}, the indices {} into {} need {}.", to_string(b.type(node.inputs[2])), to_string(index),
+                                to_string(x), to_string(expected)));
   const auto indexed = static_cast<size_t>(index.back());
   Shape rows{product(x, 0, indexed)};
   rows.insert(rows.end(), x.begin() + index.back(), x.end());
   return scatter(b, node.inputs[0], rows, *at, node.inputs[2], node.attrs.s("reduction", "none"));
 }
 
-/// A cache [batch, ..., entries, ...] along the axis gets the entries of an update at the write index of their batch, beyond the end at the start again
-/// (circular) or not at all.
+/// A cache [batch, ..., entries, ...] along the axis gets the entries of an update at the write index of their batch, beyond the end at the
+/// start again (circular) or not at all.
 ImportResult import_tensor_scatter(const OnnxNode& node, GraphBuilder& b) {
   const TensorType cache = b.type(node.inputs[0]), update = b.type(node.inputs[1]);
   const std::string mode = node.attrs.s("mode", "linear");
-  if (mode != "linear" && mode != "circular") return bad_node(fmt::format("attribute 'mode' is '{}', it must be 'linear' or 'circular'.", mode));
+  if (mode != "linear" && mode != "circular")
+    return bad_node(fmt::format("attribute 'mode' is '{}', it must be 'linear' or 'circular'.", mode));
   std::optional<int64_t> axis = normalize_axis(node.attrs.i("axis", -2), cache.rank());
-  if (!axis || *axis == 0) return bad_node(fmt::format("axis {} is none of {} behind the batch.", node.attrs.i("axis", -2), to_string(cache)));
+  if (!axis || *axis == 0)
+    return bad_node(fmt::format("axis {} is none of {} behind the batch.", node.attrs.i("axis", -2), to_string(cache)));
   const auto along = static_cast<size_t>(*axis);
   bool fits = update.rank() == cache.rank();
-  for (size_t d = 0; fits && d < cache.shape.size(); ++d) fits = d == along ? update.shape[d] <= cache.shape[d] : update.shape[d] == cache.shape[d];
-  if (!fits) return bad_node(fmt::format("the update is {}, which is no part of the cache {} along axis {}.", to_string(update), to_string(cache), *axis));
+  for (size_t d = 0; fits && d < cache.shape.size(); ++d)
+    fits = d == along ? update.shape[d] <= cache.shape[d] : update.shape[d] == cache.shape[d];
+  if (!fits)
+    return bad_node(
+        fmt::format("the update is {}, which is no part of the cache {} along axis {}.", to_string(update), to_string(cache), *axis));
   const int64_t batch = cache.shape[0], entries = cache.shape[along], count = update.shape[along], between = product(cache.shape, 1, along);
   const Shape points{batch, between, count};
   std::vector<int64_t> steps(static_cast<size_t>(count));
@@ -132,7 +147,8 @@ ImportResult import_tensor_scatter(const OnnxNode& node, GraphBuilder& b) {
   Result<ValueId> at = b.add_constant(Tensor::of<int64_t>({1, 1, count}, steps));
   if (node.has(2)) {
     const TensorType write = b.type(node.inputs[2]);
-    if (write.shape != Shape{batch} || !check_indices(write)) return bad_node(fmt::format("the write indices are {}, they must be i64[{}].", to_string(write), batch));
+    if (write.shape != Shape{batch} || !check_indices(write))
+      return bad_node(fmt::format("the write indices are {}, they must be i64[{}].", to_string(write), batch));
     Result<ValueId> start = cast(b, node.inputs[2], DType::i64);
     if (start) start = reshape(b, *start, {batch, 1, 1});
     if (!start) return std::move(start).diagnostic();
@@ -143,11 +159,15 @@ ImportResult import_tensor_scatter(const OnnxNode& node, GraphBuilder& b) {
   // Entries behind the end must not become those of the next row: they get a position that no row has.
   if (mode == "linear") {
     Result<ValueId> inside = b.add(ops::less, {*at, b.add_constant(scalar(DType::i64, static_cast<double>(entries)))});
-    at = inside ? b.add(ops::where, {*inside, *at, b.add_constant(scalar(DType::i64, static_cast<double>(cache.elements())))}) : std::move(inside);
+    at = inside ? b.add(ops::where, {*inside, *at, b.add_constant(scalar(DType::i64, static_cast<double>(cache.elements())))})
+                : std::move(inside);
   }
-  if (at) at = b.add(ops::add, {*at, index_constant(b, DType::i64, {batch, between, 1}, positions({batch, between, 1}, {between * entries, entries, 0}))});
+  if (at)
+    at = b.add(ops::add,
+               {*at, index_constant(b, DType::i64, {batch, between, 1}, positions({batch, between, 1}, {between * entries, entries, 0}))});
   if (!at) return std::move(at).diagnostic();
-  return scatter(b, node.inputs[0], {batch * between * entries, product(cache.shape, along + 1, cache.shape.size())}, *at, node.inputs[1], "none");
+  return scatter(b, node.inputs[0], {batch * between * entries, product(cache.shape, along + 1, cache.shape.size())}, *at, node.inputs[1],
+                 "none");
 }
 
 constexpr AttrSpec kScatterElementsAttrs[] = {{"axis", AttrKind::integer}, {"reduction", AttrKind::string}};

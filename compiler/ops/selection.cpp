@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operators that select elements: TopK (core top_k), and those whose result has as many elements as the values say, which have to be constants:
-// Compress (its condition), NonZero and Unique.
+// Operators that select elements: TopK (core top_k), and those whose result has as many elements as the values say, which have to be
+// constants: Compress (its condition), NonZero and Unique.
 #include <algorithm>
 #include <numeric>
 
@@ -11,7 +11,8 @@
 namespace kiln {
 namespace {
 
-// ---- TopK: attributes "axis" (not negative in core form), "k" and "largest"; results in descending (ascending) order, of equal ones the first
+// ---- TopK: attributes "axis" (not negative in core form), "k" and "largest"; results in descending (ascending) order, of equal ones the
+// first
 
 InferResult infer_top_k(const OpArgs& args) {
   if (Status s = check_operands(args, 1); !s) return std::move(s).diagnostic();
@@ -23,7 +24,8 @@ InferResult infer_top_k(const OpArgs& args) {
   int64_t& dim = shape[static_cast<size_t>(axis)];
   if (k < 1 || k > dim) return bad_node(fmt::format("k is {}, axis {} of {} has {}.", k, axis, to_string(x), dim));
   dim = k;
-  return std::vector<TensorType>{{x.dtype, shape, x.quant && !is_quantized_along(x, axis) ? x.quant : std::nullopt}, {DType::i64, shape, {}}};
+  return std::vector<TensorType>{{x.dtype, shape, x.quant && !is_quantized_along(x, axis) ? x.quant : std::nullopt},
+                                 {DType::i64, shape, {}}};
 }
 
 TopK top_k_descriptor(const OpArgs& args) {
@@ -36,9 +38,13 @@ TopK top_k_descriptor(const OpArgs& args) {
 EvalResult eval_top_k(const OpArgs& args) {
   return with_type_of<kNumbers>(args.in(0).dtype, [&]<class T>() -> EvalResult {
     Tensor values(*args.outputs[0]), indices(*args.outputs[1]);
-    auto run = [&]<class F>(F) { nn::ref::top_k<F>(top_k_descriptor(args), args.constant(0)->as<T>().data(), values.as<T>().data(), indices.as<int64_t>().data()); };
-    if (args.attrs.i("largest", 1) != 0) run(nn::fn::greater{});
-    else run(nn::fn::less{});
+    auto run = [&]<class F>(F) {
+      nn::ref::top_k<F>(top_k_descriptor(args), args.constant(0)->as<T>().data(), values.as<T>().data(), indices.as<int64_t>().data());
+    };
+    if (args.attrs.i("largest", 1) != 0)
+      run(nn::fn::greater{});
+    else
+      run(nn::fn::less{});
     return std::vector<Tensor>{std::move(values), std::move(indices)};
   });
 }
@@ -84,7 +90,8 @@ ImportResult import_compress(const OnnxNode& node, GraphBuilder& b) {
   const Shape shape = b.shape(node.inputs[0]);
   const bool flat = !node.attrs.has("axis");
   std::optional<int64_t> axis = flat ? 0 : normalize_axis(node.attrs.i("axis"), static_cast<int64_t>(shape.size()));
-  if (!axis) return bad_node(fmt::format("axis {} is outside the {} dimensions of {}.", node.attrs.i("axis"), shape.size(), to_string(shape)));
+  if (!axis)
+    return bad_node(fmt::format("axis {} is outside the {} dimensions of {}.", node.attrs.i("axis"), shape.size(), to_string(shape)));
   Result<ValueId> x = flat ? reshape(b, node.inputs[0], {element_count(shape)}) : node.inputs[0];
   if (!x) return std::move(x).diagnostic();
   return one(b.add(ops::gather, {*x, b.add_constant(Tensor::int64s(kept))}, {{"axis", *axis}}));
@@ -103,7 +110,8 @@ ImportResult import_non_zero(const OnnxNode& node, GraphBuilder& b) {
   std::vector<int64_t> out;
   for (size_t d = 0; d < shape.size(); ++d)
     for (size_t i : found) out.push_back(static_cast<int64_t>(i) / strides[d] % shape[d]);
-  return std::vector<ValueId>{b.add_constant(Tensor::of<int64_t>({static_cast<int64_t>(shape.size()), static_cast<int64_t>(found.size())}, out))};
+  return std::vector<ValueId>{
+      b.add_constant(Tensor::of<int64_t>({static_cast<int64_t>(shape.size()), static_cast<int64_t>(found.size())}, out))};
 }
 
 /// Which of `count` slices of x (all elements with index i of the middle dimension) are equal.
@@ -141,11 +149,13 @@ Groups groups_of(std::span<const T> x, size_t outer, size_t count, size_t inner,
 }
 
 ImportResult import_unique(const OnnxNode& node, GraphBuilder& b) {
-  if (!b.constant(node.inputs[0])) return unsupported("the input of Unique is computed at run time, it must be a constant.", std::string(kStaticHint));
+  if (!b.constant(node.inputs[0]))
+    return unsupported("the input of Unique is computed at run time, it must be a constant.", std::string(kStaticHint));
   const Shape shape = b.shape(node.inputs[0]);
   const bool flat = !node.attrs.has("axis");
   std::optional<int64_t> axis = flat ? 0 : normalize_axis(node.attrs.i("axis"), static_cast<int64_t>(shape.size()));
-  if (!axis) return bad_node(fmt::format("axis {} is outside the {} dimensions of {}.", node.attrs.i("axis"), shape.size(), to_string(shape)));
+  if (!axis)
+    return bad_node(fmt::format("axis {} is outside the {} dimensions of {}.", node.attrs.i("axis"), shape.size(), to_string(shape)));
   Result<ValueId> x = flat ? reshape(b, node.inputs[0], {element_count(shape)}) : node.inputs[0];
   if (!x) return std::move(x).diagnostic();
   const Shape seen = b.shape(*x);
@@ -158,11 +168,13 @@ ImportResult import_unique(const OnnxNode& node, GraphBuilder& b) {
   Result<ValueId> y = b.add(ops::gather, {*x, b.add_constant(Tensor::int64s(groups->first))}, {{"axis", *axis}});
   if (!y) return std::move(y).diagnostic();
   std::vector<ValueId> out{*y};
-  for (const std::vector<int64_t>* list : {&groups->first, &groups->inverse, &groups->counts}) out.push_back(b.add_constant(Tensor::int64s(*list)));
+  for (const std::vector<int64_t>* list : {&groups->first, &groups->inverse, &groups->counts})
+    out.push_back(b.add_constant(Tensor::int64s(*list)));
   return out;
 }
 
-constexpr AttrSpec kTopKAttrs[] = {{"axis", AttrKind::integer}, {"k", AttrKind::integer}, {"largest", AttrKind::integer}, {"sorted", AttrKind::integer}};
+constexpr AttrSpec kTopKAttrs[] = {
+    {"axis", AttrKind::integer}, {"k", AttrKind::integer}, {"largest", AttrKind::integer}, {"sorted", AttrKind::integer}};
 constexpr AttrSpec kCompressAttrs[] = {{"axis", AttrKind::integer}};
 constexpr AttrSpec kUniqueAttrs[] = {{"axis", AttrKind::integer}, {"sorted", AttrKind::integer}};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TfIdfVectorizer of integers: how often each n-gram of a pool stands in a row, its words up to `max_skip_count` apart. Composed from comparisons of shifted
-// rows with the pool, which is constant; so the row's length decides the work, and words need no dictionary.
+// TfIdfVectorizer of integers: how often each n-gram of a pool stands in a row, its words up to `max_skip_count` apart. Composed from
+// comparisons of shifted rows with the pool, which is constant; so the row's length decides the work, and words need no dictionary.
 #include <algorithm>
 
 #include "compiler/ops/elementwise.h"
@@ -20,7 +20,8 @@ Result<std::vector<NGrams>> read_pool(const Attrs& attrs) {
   const std::vector<int64_t> pool = attrs.ints("pool_int64s"), begins = attrs.ints("ngram_counts");
   std::vector<NGrams> grams;
   for (size_t i = 0; i < begins.size(); ++i) {
-    const int64_t begin = begins[i], end = i + 1 < begins.size() ? begins[i + 1] : static_cast<int64_t>(pool.size()), length = static_cast<int64_t>(i) + 1;
+    const int64_t begin = begins[i], end = i + 1 < begins.size() ? begins[i + 1] : static_cast<int64_t>(pool.size()),
+                  length = static_cast<int64_t>(i) + 1;
     if (begin < 0 || end < begin || end > static_cast<int64_t>(pool.size()) || (end - begin) % length != 0)
       return bad_node(fmt::format("'ngram_counts' {} does not divide a pool of {} into n-grams.", to_string(begins), pool.size()));
     grams.push_back({length, {pool.begin() + begin, pool.begin() + end}});
@@ -54,13 +55,15 @@ Result<ValueId> count_in(GraphBuilder& b, ValueId x, const NGrams& grams, int64_
 /// f32 [rows, n-grams of the pool in its order]; those of lengths that are not asked for stay 0.
 Result<ValueId> count_all(GraphBuilder& b, const OnnxNode& node, ValueId x, const std::vector<NGrams>& pool) {
   const Shape shape = b.shape(x);
-  const int64_t shortest = node.attrs.i("min_gram_length"), longest = node.attrs.i("max_gram_length"), skips = node.attrs.i("max_skip_count");
+  const int64_t shortest = node.attrs.i("min_gram_length"), longest = node.attrs.i("max_gram_length"),
+                skips = node.attrs.i("max_skip_count");
   std::vector<ValueId> parts;
   for (const NGrams& grams : pool) {
     if (grams.words.empty()) continue;
     ValueId sum = b.add_constant(Tensor(TensorType{DType::f32, {shape[0], grams.count()}, {}}));
     const bool wanted = grams.length >= shortest && grams.length <= longest;
-    for (int64_t distance = 1; wanted && distance <= (grams.length == 1 ? 1 : skips + 1) && (grams.length - 1) * distance < shape[1]; ++distance) {
+    for (int64_t distance = 1; wanted && distance <= (grams.length == 1 ? 1 : skips + 1) && (grams.length - 1) * distance < shape[1];
+         ++distance) {
       Result<ValueId> counts = count_in(b, x, grams, distance);
       if (counts && distance > 1) counts = b.add(ops::add, {sum, *counts});
       if (!counts) return counts;
@@ -80,7 +83,8 @@ Result<ValueId> arrange_columns(GraphBuilder& b, ValueId counts, const std::vect
   if (std::count(from.begin(), from.end(), shape[1]) > 0)
     y = b.add(ops::concat, {counts, b.add_constant(Tensor(TensorType{DType::f32, {shape[0], 1}, {}}))}, {{"axis", int64_t{1}}});
   if (!y) return y;
-  ImportResult out = ops::gather.import(OnnxNode{"", "Gather", "", 13, {{"axis", int64_t{1}}}, {*y, b.add_constant(Tensor::int64s(from))}, 1, {true}}, b);
+  ImportResult out =
+      ops::gather.import(OnnxNode{"", "Gather", "", 13, {{"axis", int64_t{1}}}, {*y, b.add_constant(Tensor::int64s(from))}, 1, {true}}, b);
   return out ? Result<ValueId>(out->front()) : std::move(out).diagnostic();
 }
 
@@ -89,11 +93,13 @@ Result<ValueId> weighted(GraphBuilder& b, const OnnxNode& node, ValueId counts) 
   const std::string mode = node.attrs.s("mode");
   const std::vector<double> weights = node.attrs.get<std::vector<double>>("weights", {});
   const int64_t width = b.shape(counts)[1];
-  if (mode != "TF" && mode != "IDF" && mode != "TFIDF") return bad_node(fmt::format("attribute 'mode' is '{}', it must be TF, IDF or TFIDF.", mode));
+  if (mode != "TF" && mode != "IDF" && mode != "TFIDF")
+    return bad_node(fmt::format("attribute 'mode' is '{}', it must be TF, IDF or TFIDF.", mode));
   Result<ValueId> y = counts;
   if (mode == "IDF") y = b.add(ops::min, {counts, b.add_constant(scalar(DType::f32, 1))});
   if (mode == "TF" || weights.empty() || !y) return y;
-  if (static_cast<int64_t>(weights.size()) != width) return bad_node(fmt::format("{} weights are given for {} columns.", weights.size(), width));
+  if (static_cast<int64_t>(weights.size()) != width)
+    return bad_node(fmt::format("{} weights are given for {} columns.", weights.size(), width));
   return b.add(ops::mul, {*y, b.add_constant(Tensor::floats({width}, {weights.begin(), weights.end()}))});
 }
 
@@ -107,12 +113,15 @@ ImportResult import_tf_idf(const OnnxNode& node, GraphBuilder& b) {
   const std::vector<int64_t> columns = node.attrs.ints("ngram_indexes");
   int64_t grams = 0;
   for (const NGrams& g : *pool) grams += g.count();
-  if (columns.empty() || static_cast<int64_t>(columns.size()) != grams) return bad_node(fmt::format("'ngram_indexes' has {} entries for {} n-grams.", columns.size(), grams));
+  if (columns.empty() || static_cast<int64_t>(columns.size()) != grams)
+    return bad_node(fmt::format("'ngram_indexes' has {} entries for {} n-grams.", columns.size(), grams));
   std::vector<int64_t> sorted = columns;
   std::sort(sorted.begin(), sorted.end());
   constexpr int64_t kMaxColumns = 1 << 20;
-  if (sorted.front() < 0 || sorted.back() >= kMaxColumns) return bad_node(fmt::format("'ngram_indexes' are between {} and {}.", sorted.front(), sorted.back()));
-  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) return unsupported("two n-grams of the pool have one column of the result.");
+  if (sorted.front() < 0 || sorted.back() >= kMaxColumns)
+    return bad_node(fmt::format("'ngram_indexes' are between {} and {}.", sorted.front(), sorted.back()));
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+    return unsupported("two n-grams of the pool have one column of the result.");
   Result<ValueId> rows = cast(b, node.inputs[0], DType::i64);
   if (rows) rows = reshape(b, *rows, {x.rank() == 2 ? x.shape[0] : 1, x.shape.back()});
   Result<ValueId> y = rows ? count_all(b, node, *rows, *pool) : std::move(rows);
@@ -122,9 +131,11 @@ ImportResult import_tf_idf(const OnnxNode& node, GraphBuilder& b) {
 }
 
 constexpr AttrSpec kTfIdfAttrs[] = {
-    {"max_gram_length", AttrKind::integer}, {"max_skip_count", AttrKind::integer}, {"min_gram_length", AttrKind::integer},
-    {"mode", AttrKind::string},             {"ngram_counts", AttrKind::integers},  {"ngram_indexes", AttrKind::integers},
-    {"pool_int64s", AttrKind::integers},    {"pool_strings", AttrKind::strings},   {"weights", AttrKind::reals},
+    {"max_gram_length", AttrKind::integer}, {"max_skip_count", AttrKind::integer},
+    {"min_gram_length", AttrKind::integer}, {"mode", AttrKind::string},
+    {"ngram_counts", AttrKind::integers},   {"ngram_indexes", AttrKind::integers},
+    {"pool_int64s", AttrKind::integers},    {"pool_strings", AttrKind::strings},
+    {"weights", AttrKind::reals},
 };
 
 }  // namespace

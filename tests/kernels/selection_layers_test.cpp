@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operators that write or select by positions computed at run time, as emitted code under AddressSanitizer, against the reference evaluation: indices
-// outside of the tensors must not write anywhere, and all element types have to compile.
+// Operators that write or select by positions computed at run time, as emitted code under AddressSanitizer, against the reference
+// evaluation: indices outside of the tensors must not write anywhere, and all element types have to compile.
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
@@ -31,15 +31,19 @@ class Layers {
     Tensor t(TensorType{dtype, shape, {}});
     for (int64_t i = 0; i < t.type.elements(); ++i) {
       const int64_t index = pick(-size - 2, size + 1);
-      if (dtype == DType::i64) t.as<int64_t>()[static_cast<size_t>(i)] = index;
-      else t.as<int32_t>()[static_cast<size_t>(i)] = static_cast<int32_t>(index);
+      if (dtype == DType::i64)
+        t.as<int64_t>()[static_cast<size_t>(i)] = index;
+      else
+        t.as<int32_t>()[static_cast<size_t>(i)] = static_cast<int32_t>(index);
     }
     return input(std::move(t));
   }
   int64_t pick(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random_); }
   void add(const OpDef& op, int64_t opset, std::vector<ValueId> inputs, Attrs attrs, size_t outputs = 1) {
     GraphBuilder b(graph, {"layer"});
-    ImportResult y = op.import(OnnxNode{"", std::string(op.onnx.type), "n", opset, std::move(attrs), std::move(inputs), outputs, std::vector<bool>(outputs, true)}, b);
+    ImportResult y = op.import(
+        OnnxNode{"", std::string(op.onnx.type), "n", opset, std::move(attrs), std::move(inputs), outputs, std::vector<bool>(outputs, true)},
+        b);
     INFO((y ? "" : y.diagnostic().message));
     REQUIRE(y.ok());
     for (size_t i = 0; i < outputs; ++i) graph.add_output((*y)[i], fmt::format("y{}", graph.outputs().size()));
@@ -87,15 +91,21 @@ TEST_CASE("emitted scatters stay within their tensors") {
       const Shape part{shape[0], layers.pick(1, 5), shape[2]};
       Attrs along = attrs;
       along.set("axis", int64_t{1});
-      layers.add(ops::scatter_elements, 18, {layers.values(dtype, shape), layers.indices(index, part, shape[1]), layers.values(dtype, part)}, std::move(along));
+      layers.add(ops::scatter_elements, 18,
+                 {layers.values(dtype, shape), layers.indices(index, part, shape[1]), layers.values(dtype, part)}, std::move(along));
     } else if (i % 3 == 1) {
-      layers.add(ops::scatter_nd, 18, {layers.values(dtype, shape), layers.indices(index, {2, 1}, shape[0]), layers.values(dtype, {2, shape[1], shape[2]})}, attrs);
+      layers.add(ops::scatter_nd, 18,
+                 {layers.values(dtype, shape), layers.indices(index, {2, 1}, shape[0]), layers.values(dtype, {2, shape[1], shape[2]})},
+                 attrs);
     } else {
-      layers.add(ops::scatter_nd, 18, {layers.values(dtype, shape), layers.indices(index, {3, 2}, shape[1]), layers.values(dtype, {3, shape[2]})}, attrs);
+      layers.add(ops::scatter_nd, 18,
+                 {layers.values(dtype, shape), layers.indices(index, {3, 2}, shape[1]), layers.values(dtype, {3, shape[2]})}, attrs);
     }
   }
   for (const char* mode : {"linear", "circular"})
-    layers.add(ops::tensor_scatter, 24, {layers.values(DType::f32, {2, 3, 5, 2}), layers.values(DType::f32, {2, 3, 2, 2}), layers.indices(DType::i64, {2}, 5)}, {{"mode", std::string(mode)}});
+    layers.add(ops::tensor_scatter, 24,
+               {layers.values(DType::f32, {2, 3, 5, 2}), layers.values(DType::f32, {2, 3, 2, 2}), layers.indices(DType::i64, {2}, 5)},
+               {{"mode", std::string(mode)}});
   check_emitted(layers);
 }
 
@@ -105,13 +115,15 @@ TEST_CASE("emitted selections equal the reference") {
     const Shape shape{layers.pick(1, 3), layers.pick(2, 9), layers.pick(1, 3)};
     GraphBuilder b(layers.graph, {"k"});
     const ValueId k = b.add_constant(Tensor::int64s({layers.pick(1, shape[1])}));
-    layers.add(ops::top_k, 11, {layers.values(kTypes[i % std::size(kTypes)], shape), k}, {{"axis", int64_t{1}}, {"largest", static_cast<int64_t>(i / 7)}}, 2);
+    layers.add(ops::top_k, 11, {layers.values(kTypes[i % std::size(kTypes)], shape), k},
+               {{"axis", int64_t{1}}, {"largest", static_cast<int64_t>(i / 7)}}, 2);
   }
   layers.add(ops::reverse_sequence, 10, {layers.values(DType::i16, {4, 3, 2}), layers.indices(DType::i64, {3}, 2)}, {});
   for (int64_t centred : {0, 1}) {
     GraphBuilder b(layers.graph, {"limits"});
     const ValueId limit = b.add_constant(Tensor::int64s({4})), overlap = b.add_constant(Tensor::floats({}, {0.2f}));
-    layers.add(ops::non_max_suppression, 11, {layers.values(DType::f32, {2, 9, 4}), layers.values(DType::f32, {2, 3, 9}), limit, overlap}, {{"center_point_box", centred}});
+    layers.add(ops::non_max_suppression, 11, {layers.values(DType::f32, {2, 9, 4}), layers.values(DType::f32, {2, 3, 9}), limit, overlap},
+               {{"center_point_box", centred}});
   }
   check_emitted(layers);
 }

@@ -41,7 +41,8 @@ std::vector<double> expected_of(const Terms& terms, const std::vector<Tensor>& o
   std::vector<std::vector<double>> values;
   for (size_t i = 0; i < operands.size(); ++i) {
     values.push_back(operands[i].to_doubles());
-    for (size_t d = 0; d < terms.operands[i].size(); ++d) sizes[terms.operands[i][d]] = std::max(sizes[terms.operands[i][d]], operands[i].type.shape[d]);
+    for (size_t d = 0; d < terms.operands[i].size(); ++d)
+      sizes[terms.operands[i][d]] = std::max(sizes[terms.operands[i][d]], operands[i].type.shape[d]);
   }
   std::string order = terms.result;
   for (const auto& [label, size] : sizes)
@@ -63,7 +64,8 @@ std::vector<double> expected_of(const Terms& terms, const std::vector<Tensor>& o
 }
 
 /// Evaluates `equation` on small whole numbers, for which floats are exact; the operands in `constant` are so.
-void check(const std::string& equation, const std::string& spelled_out, const std::vector<Shape>& shapes, DType dtype, uint32_t constant, const Shape& result) {
+void check(const std::string& equation, const std::string& spelled_out, const std::vector<Shape>& shapes, DType dtype, uint32_t constant,
+           const Shape& result) {
   std::mt19937 random(7);
   Bench t;
   std::vector<Tensor> operands, data;
@@ -132,7 +134,9 @@ TEST_CASE("a constant operand of Einsum becomes the weights of a layer") {
   for (bool first : {true, false}) {
     Bench t;
     ValueId x = t.input(DType::f32, {2, 5, 3}), w = t.constant(Tensor({DType::f32, {3, 4}, {}}));
-    REQUIRE(t.run(ops::einsum, 12, first ? std::vector{w, x} : std::vector{x, w}, {{"equation", std::string(first ? "kn,bik->bin" : "bik,kn->bin")}}).ok());
+    REQUIRE(t.run(ops::einsum, 12, first ? std::vector{w, x} : std::vector{x, w},
+                  {{"equation", std::string(first ? "kn,bik->bin" : "bik,kn->bin")}})
+                .ok());
     bool has_dense = false;
     for (NodeId id : t.graph.order()) has_dense = has_dense || t.graph.node(id).op == &ops::dense;
     CHECK(has_dense);

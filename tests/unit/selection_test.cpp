@@ -38,7 +38,8 @@ const char* const kReductions[] = {"none", "add", "mul", "min", "max"};
 TEST_CASE("ScatterElements writes each update by its own index") {
   std::mt19937 random(1);
   for (int i = 0; i < 150; ++i) {
-    const size_t rank = static_cast<size_t>(pick(random, 1, 4)), axis = static_cast<size_t>(pick(random, 0, static_cast<int64_t>(rank) - 1));
+    const size_t rank = static_cast<size_t>(pick(random, 1, 4)),
+                 axis = static_cast<size_t>(pick(random, 0, static_cast<int64_t>(rank) - 1));
     const std::string reduction = kReductions[i % 5];
     Tensor x = random_values(random, random_shape(random, rank, 4));
     Shape shape = x.type.shape;
@@ -57,8 +58,11 @@ TEST_CASE("ScatterElements writes each update by its own index") {
     });
     Bench t;
     REQUIRE(t.import(ops::scatter_elements, 18, {t.constant(x), t.constant(index), t.constant(updates)},
-                     {{"axis", static_cast<int64_t>(axis) - (i % 2 ? static_cast<int64_t>(rank) : 0)}, {"reduction", reduction}}) == expected);
-    if (reduction == "none") REQUIRE(t.import(ops::scatter, 9, {t.constant(x), t.constant(index), t.constant(updates)}, {{"axis", static_cast<int64_t>(axis)}}) == expected);
+                     {{"axis", static_cast<int64_t>(axis) - (i % 2 ? static_cast<int64_t>(rank) : 0)}, {"reduction", reduction}}) ==
+            expected);
+    if (reduction == "none")
+      REQUIRE(t.import(ops::scatter, 9, {t.constant(x), t.constant(index), t.constant(updates)}, {{"axis", static_cast<int64_t>(axis)}}) ==
+              expected);
   }
 }
 
@@ -97,7 +101,8 @@ TEST_CASE("ScatterND writes slices by indices of several dimensions") {
 TEST_CASE("TensorScatter writes entries into a cache, around its end or not beyond it") {
   std::mt19937 random(3);
   for (int i = 0; i < 60; ++i) {
-    const size_t rank = static_cast<size_t>(pick(random, 3, 4)), axis = static_cast<size_t>(pick(random, 1, static_cast<int64_t>(rank) - 1));
+    const size_t rank = static_cast<size_t>(pick(random, 3, 4)),
+                 axis = static_cast<size_t>(pick(random, 1, static_cast<int64_t>(rank) - 1));
     const bool circular = i % 2 == 1;
     Tensor x = counting(random_shape(random, rank, 5));
     Shape shape = x.type.shape;
@@ -132,7 +137,9 @@ TEST_CASE("TensorScatter writes entries into a cache, around its end or not beyo
 TEST_CASE("scatter leaves out indices that name nothing") {
   Bench t;
   ValueId index = t.input(DType::i64, {5});
-  ImportResult y = t.run(ops::scatter_elements, 18, {t.constant(counting({3})), index, t.constant(build({5}, [](const Index& at) { return static_cast<int32_t>(10 * (at[0] + 1)); }))});
+  ImportResult y = t.run(
+      ops::scatter_elements, 18,
+      {t.constant(counting({3})), index, t.constant(build({5}, [](const Index& at) { return static_cast<int32_t>(10 * (at[0] + 1)); }))});
   REQUIRE(y.ok());
   t.graph.add_output(y->front());
   Result<std::vector<Tensor>> out = evaluate(t.graph, {Tensor::int64s({3, -4, -1, int64_t{1} << 40, -(int64_t{1} << 40)})});
@@ -143,7 +150,8 @@ TEST_CASE("scatter leaves out indices that name nothing") {
 TEST_CASE("TopK sorts the first k, of equal elements the first one first") {
   std::mt19937 random(4);
   for (int i = 0; i < 150; ++i) {
-    const size_t rank = static_cast<size_t>(pick(random, 1, 4)), axis = static_cast<size_t>(pick(random, 0, static_cast<int64_t>(rank) - 1));
+    const size_t rank = static_cast<size_t>(pick(random, 1, 4)),
+                 axis = static_cast<size_t>(pick(random, 0, static_cast<int64_t>(rank) - 1));
     const bool largest = i % 2 == 0;
     Tensor x = random_values(random, random_shape(random, rank, 7));
     const int64_t size = x.type.shape[axis], k = pick(random, 1, size);
@@ -167,7 +175,8 @@ TEST_CASE("TopK sorts the first k, of equal elements the first one first") {
       return element(x, at);
     });
     Bench t;
-    ImportResult y = t.run(ops::top_k, 11, {t.constant(x), t.constant(Tensor::int64s({k}))}, {{"axis", static_cast<int64_t>(axis)}, {"largest", int64_t{largest}}}, 2);
+    ImportResult y = t.run(ops::top_k, 11, {t.constant(x), t.constant(Tensor::int64s({k}))},
+                           {{"axis", static_cast<int64_t>(axis)}, {"largest", int64_t{largest}}}, 2);
     REQUIRE(y.ok());
     REQUIRE(*t.b.constant((*y)[0]) == values);
     REQUIRE(*t.b.constant((*y)[1]) == Tensor::of<int64_t>(shape, indices));
@@ -180,7 +189,8 @@ TEST_CASE("Compress and NonZero find what a constant says") {
   Tensor x = counting({2, 3});
   Tensor kept(TensorType{DType::boolean, {3}, {}});
   kept.as<uint8_t>()[0] = kept.as<uint8_t>()[2] = 1;
-  CHECK(t.import(ops::compress, 11, {t.constant(x), t.constant(kept)}, {{"axis", int64_t{-1}}}) == Tensor::of<int32_t>({2, 2}, std::vector<int32_t>{1, 3, 4, 6}));
+  CHECK(t.import(ops::compress, 11, {t.constant(x), t.constant(kept)}, {{"axis", int64_t{-1}}}) ==
+        Tensor::of<int32_t>({2, 2}, std::vector<int32_t>{1, 3, 4, 6}));
   CHECK(t.import(ops::compress, 11, {t.constant(x), t.constant(kept)}) == Tensor::of<int32_t>({2}, std::vector<int32_t>{1, 3}));
   Tensor sparse = Tensor::of<int32_t>({2, 3}, std::vector<int32_t>{0, 5, 0, -1, 0, 2});
   CHECK(t.import(ops::non_zero, 13, {t.constant(sparse)}) == Tensor::of<int64_t>({2, 3}, std::vector<int64_t>{0, 1, 1, 1, 0, 2}));
@@ -189,7 +199,8 @@ TEST_CASE("Compress and NonZero find what a constant says") {
 TEST_CASE("Unique gives the different slices, where they stand first, and how often") {
   std::mt19937 random(5);
   for (int i = 0; i < 60; ++i) {
-    const size_t rank = static_cast<size_t>(pick(random, 1, 3)), axis = static_cast<size_t>(pick(random, 0, static_cast<int64_t>(rank) - 1));
+    const size_t rank = static_cast<size_t>(pick(random, 1, 3)),
+                 axis = static_cast<size_t>(pick(random, 0, static_cast<int64_t>(rank) - 1));
     const bool sorted = i % 2 == 0, flat = i % 3 == 0;
     Tensor x = build(random_shape(random, rank, 5), [&](const Index&) { return static_cast<int32_t>(pick(random, 0, 1)); });
     if (flat) x = x.reshaped({x.type.elements()});
@@ -243,9 +254,11 @@ TEST_CASE("ReverseSequence turns the beginning of each sequence round") {
 
 TEST_CASE("NonMaxSuppression has as many rows as the limit allows, or as constants have survivors") {
   // Boxes 0 and 1 overlap by 9/11, box 2 stands alone; class 1 has one box above the threshold.
-  const Tensor boxes = Tensor::floats({1, 3, 4}, {0, 0, 1, 1, 0, 0.1f, 1, 1.1f, 0, 10, 1, 11}), scores = Tensor::floats({1, 2, 3}, {0.8f, 0.9f, 0.7f, 0.1f, 0.2f, 0.6f});
+  const Tensor boxes = Tensor::floats({1, 3, 4}, {0, 0, 1, 1, 0, 0.1f, 1, 1.1f, 0, 10, 1, 11}),
+               scores = Tensor::floats({1, 2, 3}, {0.8f, 0.9f, 0.7f, 0.1f, 0.2f, 0.6f});
   auto operands = [&](Bench& t, ValueId of_scores) {
-    return std::vector<ValueId>{t.constant(boxes), of_scores, t.constant(Tensor::int64s({2})), t.constant(Tensor::floats({}, {0.5f})), t.constant(Tensor::floats({1}, {0.4f}))};
+    return std::vector<ValueId>{t.constant(boxes), of_scores, t.constant(Tensor::int64s({2})), t.constant(Tensor::floats({}, {0.5f})),
+                                t.constant(Tensor::floats({1}, {0.4f}))};
   };
   const std::vector<int64_t> survivors{0, 0, 1, 0, 0, 2, 0, 1, 2};
   Bench folded;
@@ -266,18 +279,29 @@ TEST_CASE("what cannot be selected is refused") {
   Bench t;
   ValueId x = t.constant(counting({2, 3})), two = t.constant(Tensor::int64s({2})), run_time = t.input(DType::boolean, {2});
   auto contains = [](const std::string& text) { return Catch::Matchers::Contains(text); };
-  CHECK_THAT(t.message(ops::scatter_elements, 18, {x, t.constant(Tensor::of<int64_t>({1, 1}, std::vector<int64_t>{2})), t.constant(counting({1, 1}))}), contains("index 2 is outside dimension 0, which has 2."));
-  CHECK_THAT(t.message(ops::scatter_elements, 18, {x, t.constant(Tensor::of<int64_t>({1, 1}, std::vector<int64_t>{0})), t.constant(counting({1, 2}))}), contains("they must have one shape"));
-  CHECK_THAT(t.message(ops::scatter_elements, 18, {x, t.constant(Tensor::of<int64_t>({1, 1}, std::vector<int64_t>{0})), t.constant(counting({1, 1}))}, {{"reduction", std::string("sub")}}), contains("must be none, add, mul, min or max"));
-  CHECK_THAT(t.message(ops::scatter_nd, 18, {x, t.constant(Tensor::int64s({0, 0, 0})), t.constant(counting({}))}), contains("do not fit shape [2,3]"));
-  CHECK_THAT(t.message(ops::scatter_nd, 18, {x, t.constant(Tensor::of<int64_t>({1, 1}, std::vector<int64_t>{-3})), t.constant(counting({1, 3}))}), contains("index -3 is outside dimension 0, which has 2."));
+  CHECK_THAT(t.message(ops::scatter_elements, 18,
+                       {x, t.constant(Tensor::of<int64_t>({1, 1}, std::vector<int64_t>{2})), t.constant(counting({1, 1}))}),
+             contains("index 2 is outside dimension 0, which has 2."));
+  CHECK_THAT(t.message(ops::scatter_elements, 18,
+                       {x, t.constant(Tensor::of<int64_t>({1, 1}, std::vector<int64_t>{0})), t.constant(counting({1, 2}))}),
+             contains("they must have one shape"));
+  CHECK_THAT(t.message(ops::scatter_elements, 18,
+                       {x, t.constant(Tensor::of<int64_t>({1, 1}, std::vector<int64_t>{0})), t.constant(counting({1, 1}))},
+                       {{"reduction", std::string("sub")}}),
+             contains("must be none, add, mul, min or max"));
+  CHECK_THAT(t.message(ops::scatter_nd, 18, {x, t.constant(Tensor::int64s({0, 0, 0})), t.constant(counting({}))}),
+             contains("do not fit shape [2,3]"));
+  CHECK_THAT(
+      t.message(ops::scatter_nd, 18, {x, t.constant(Tensor::of<int64_t>({1, 1}, std::vector<int64_t>{-3})), t.constant(counting({1, 3}))}),
+      contains("index -3 is outside dimension 0, which has 2."));
   CHECK_THAT(t.message(ops::tensor_scatter, 24, {x, t.constant(counting({2, 4}))}), contains("axis -2 is none of"));
   CHECK_THAT(t.message(ops::top_k, 11, {x, t.constant(Tensor::int64s({4}))}, {}, 2), contains("k is 4, axis 1 of i32[2,3] has 3."));
   CHECK_THAT(t.message(ops::top_k, 11, {x, t.input(DType::i64, {1})}, {}, 2), contains("input 'K' is computed at run time"));
   CHECK_THAT(t.message(ops::compress, 11, {x, run_time}), contains("the condition of Compress is computed at run time"));
   CHECK_THAT(t.message(ops::non_zero, 13, {run_time}), contains("the input of NonZero is computed at run time"));
   CHECK_THAT(t.message(ops::unique, 11, {run_time}), contains("the input of Unique is computed at run time"));
-  CHECK_THAT(t.message(ops::reverse_sequence, 10, {x, t.constant(Tensor::int64s({1}))}), contains("the lengths are i64[1], they must be i64[3]."));
+  CHECK_THAT(t.message(ops::reverse_sequence, 10, {x, t.constant(Tensor::int64s({1}))}),
+             contains("the lengths are i64[1], they must be i64[3]."));
   ValueId boxes = t.input(DType::f32, {1, 3, 4}), scores = t.input(DType::f32, {1, 2, 3});
   CHECK_THAT(t.message(ops::non_max_suppression, 11, {boxes, scores}), contains("the result would be empty"));
   CHECK_THAT(t.message(ops::non_max_suppression, 11, {scores, boxes, two}), contains("they must be [N,B,4] and [N,C,B]"));
