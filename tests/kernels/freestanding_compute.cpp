@@ -7,6 +7,7 @@
 #include "nn/ref/conv2d.h"
 #include "nn/ref/cumulative.h"
 #include "nn/ref/dense.h"
+#include "nn/ref/dft.h"
 #include "nn/ref/group_norm.h"
 #include "nn/ref/layer_norm.h"
 #include "nn/ref/pool2d.h"
@@ -58,6 +59,10 @@ template <int32_t kGroups>
 struct Groups {
   static constexpr int32_t batch = 2, pixels = 9, channels = 12, groups = kGroups, rows = 9, count = 12;
   static constexpr float epsilon = 1e-5f;
+};
+
+struct Spectrum {
+  static constexpr int32_t batch = 1, signal = 64, components = 1, frames = 3, step = 16, taken = 30, length = 48, points = 24, bins = 25, inverse = 0;
 };
 
 }  // namespace
@@ -112,6 +117,10 @@ void reductions(const T* x, T* y, int64_t* positions) {
   nn::ref::reduce<nn::fn::reduce_prod>(Rows{}, x, y);
   nn::ref::reduce<nn::fn::reduce_max>(Runs{}, x, y);
   nn::ref::reduce<nn::fn::reduce_min>(Rows{}, x, y);
+}
+
+void spectra(const float* x, const float* window, const float* roots, float* y, void* scratch) {
+  nn::ref::dft(Spectrum{}, x, window, roots, y, scratch);
 }
 
 template void layers(const float*, const float*, const float*, float*);
