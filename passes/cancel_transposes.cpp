@@ -172,12 +172,14 @@ Result<bool> sweep(Graph& graph, PassContext& context, const OpDef& op, Result<b
   return changed;
 }
 
+Result<bool> simplify_transposes(Graph& graph, PassContext& context) { return sweep(graph, context, ops::transpose, simplify_transpose); }
+
 /// One step: the first rule that applies anywhere. Reshapes come after regions, which look for transposes right at their border.
 Result<bool> step(Graph& graph, PassContext& context) {
   std::vector<NodeId> order = graph.order();
   for (auto id = order.rbegin(); id != order.rend(); ++id) hand_onnx_up(graph, graph.node(*id).outputs[0]);
-  Result<bool> changed = sweep(graph, context, ops::transpose, simplify_transpose);
-  if (changed && !*changed) changed = permute_regions(graph, context);
+  Result<bool> changed = simplify_transposes(graph, context);
+  if (changed && !*changed) changed = permute_regions(graph, context, simplify_transposes);
   if (changed && !*changed) changed = sweep(graph, context, ops::reshape, sink_reshape);
   if (changed && !*changed) changed = sweep(graph, context, ops::dense, permute_dense_columns);
   return changed;

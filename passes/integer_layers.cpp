@@ -33,8 +33,8 @@ Result<bool> apply_all(Graph& graph, PassContext& context, std::initializer_list
   return changed;
 }
 
-/// Inputs of the model that hold integers take the grid on which the model reads them, for the bundle's interface. Types that
-/// follow from theirs are inferred again.
+/// Inputs of the model that hold integers take the grid on which the model reads them, for the bundle's interface. Not those that also meet
+/// integers of other grids, or of none: such a model takes them for plain integers as well.
 Result<bool> name_input_grids(Graph& graph) {
   bool named = false;
   for (NodeId id : graph.order()) {
@@ -43,18 +43,18 @@ Result<bool> name_input_grids(Graph& graph) {
     ValueId x = node.inputs[0];
     for (const Node* mover = graph.producer(x); mover && mover->op->is(kMovesData); mover = graph.producer(x)) x = mover->inputs[0];
     if (!graph.is_input(x) || graph.type(x).quant) continue;
-    TensorType type = graph.type(x);
+    const TensorType plain = graph.type(x);
+    TensorType type = plain;
     type.quant = graph.type(node.outputs[0]).quant;
     graph.set_type(x, std::move(type));
-    named = true;
+    if (infer_types(graph)) {
+      named = true;
+      continue;
+    }
+    graph.set_type(x, plain);
+    if (Status s = infer_types(graph); !s) return std::move(s).diagnostic();
   }
-  if (!named) return false;
-  for (NodeId id : graph.order()) {
-    Result<std::vector<TensorType>> types = graph.node(id).op->infer(graph.args(id));
-    if (!types) return std::move(types).diagnostic();
-    for (size_t i = 0; i < types->size(); ++i) graph.set_type(graph.node(id).outputs[i], std::move((*types)[i]));
-  }
-  return true;
+  return named;
 }
 
 bool has_conversions(const Graph& graph) {

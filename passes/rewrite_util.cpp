@@ -20,6 +20,15 @@ void replace_node(Graph& graph, NodeId old, ValueId now) {
   graph.erase(old);
 }
 
+Status infer_types(Graph& graph) {
+  for (NodeId id : graph.order()) {
+    Result<std::vector<TensorType>> types = graph.node(id).op->infer(graph.args(id));
+    if (!types) return std::move(types).diagnostic();
+    for (size_t i = 0; i < types->size(); ++i) graph.set_type(graph.node(id).outputs[i], std::move((*types)[i]));
+  }
+  return Done{};
+}
+
 std::vector<std::string> joined_origin(const Node& first, const Node& second) {
   std::vector<std::string> origin = first.origin;
   for (const std::string& name : second.origin)

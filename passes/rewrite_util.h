@@ -16,6 +16,9 @@ void take_identity(Graph& graph, ValueId from, ValueId to);
 /// that stands for no ONNX tensor yet takes the name and the ONNX tensor.
 void replace_node(Graph& graph, NodeId old, ValueId now);
 
+/// Infers the types of all results again, after a value has got a grid that what follows hands on. Errors: those of `infer`.
+Status infer_types(Graph& graph);
+
 /// The origins of `first` followed by those of `second`, each once.
 [[nodiscard]] std::vector<std::string> joined_origin(const Node& first, const Node& second);
 

@@ -247,6 +247,8 @@ Result<bool> spelled_quantize(Graph& graph, PassContext& context) {
       if (!applied) return applied;
       changed = changed || *applied;
     }
+    if (!changed) continue;
+    if (Status s = infer_types(graph); !s) return std::move(s).diagnostic();
   }
   if (Result<bool> swept = dead_code(graph, context); !swept) return swept;
   return changed;

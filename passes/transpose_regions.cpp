@@ -8,7 +8,6 @@
 
 #include "compiler/ops/movement.h"
 #include "compiler/ops/op_util.h"
-#include "passes/dead_code.h"
 
 namespace kiln {
 namespace {
@@ -254,7 +253,7 @@ int64_t transposed_elements(const Shape& shape, const std::vector<int64_t>& perm
   return 0;
 }
 
-Result<bool> permute_regions(Graph& graph, PassContext& context) {
+Result<bool> permute_regions(Graph& graph, PassContext& context, Result<bool> (*tidy)(Graph&, PassContext&)) {
   bool changed = false;
   std::set<NodeId> left;
   for (NodeId id : graph.order())
@@ -265,7 +264,7 @@ Result<bool> permute_regions(Graph& graph, PassContext& context) {
     Perm p = cheapest(graph, region);
     if (is_identity_permutation(p)) continue;
     if (Status s = RegionRewriter(graph, region, p).run(); !s) return std::move(s).diagnostic();
-    if (Result<bool> swept = dead_code(graph, context); !swept) return swept;  // so that later costs do not see dead transposes
+    if (Result<bool> tidied = tidy(graph, context); !tidied) return tidied;
     changed = true;
   }
   return changed;

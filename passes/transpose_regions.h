@@ -12,8 +12,9 @@
 
 namespace kiln {
 
-/// Permutes each region as its cost says; true when one was permuted.
-Result<bool> permute_regions(Graph& graph, PassContext& context);
+/// Permutes each region as its cost says; true when one was permuted. `tidy` merges transposes and drops dead nodes; it runs after each
+/// region, since neighbours that both reckon with transposes between them that cancel would change their orders in turn for ever.
+Result<bool> permute_regions(Graph& graph, PassContext& context, Result<bool> (*tidy)(Graph&, PassContext&));
 
 /// Elements that `transpose(w, perm)` moves: 0 when the dimensions longer than 1 keep their order.
 int64_t transposed_elements(const Shape& shape, const std::vector<int64_t>& perm);

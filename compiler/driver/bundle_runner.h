@@ -6,20 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "compiler/driver/harness_image.h"
 #include "compiler/program/program.h"
-#include "compiler/program/target.h"
-#include "compiler/support/files.h"
 
 namespace kiln {
-
-struct BuildOptions {
-  /// For this machine a command, with arguments if need be; empty: $CXX, else c++, g++ or clang++ of $PATH. For a board the name of one of
-  /// the target's compilers ("clang"); empty: its first.
-  std::string compiler = {};
-  std::vector<std::string> flags = {};  ///< of the compiler, behind the target's own: "-O3"
-  bool sanitize = false;      ///< AddressSanitizer and UndefinedBehaviorSanitizer; any finding ends the run
-  bool traced = false;        ///< needed for RunOptions::traced_sets and poison
-};
 
 struct RunOptions {
   uint32_t traced_sets = 0;      ///< for the first so many sets, the result of every step is returned
@@ -53,17 +43,14 @@ class BuiltBundle {
   Result<RunResult> run(const std::vector<std::vector<Tensor>>& inputs, const RunOptions& options) const;
 
   /// The commands that built it, one per line.
-  [[nodiscard]] const std::string& commands() const { return commands_; }
+  [[nodiscard]] const std::string& commands() const { return image_.commands(); }
 
  private:
-  BuiltBundle(TemporaryFolder folder, const Program& program, bool traced)
-      : folder_(std::move(folder)), program_(program), traced_(traced) {}
+  BuiltBundle(HarnessImage image, const Program& program, bool traced) : image_(std::move(image)), program_(program), traced_(traced) {}
 
-  TemporaryFolder folder_;
+  HarnessImage image_;
   const Program& program_;
   bool traced_;
-  std::string commands_;
-  std::vector<std::string> emulator_;  ///< in front of the image; empty: it runs here
 };
 
 }  // namespace kiln

@@ -29,7 +29,7 @@ Result<OnnxPool> onnx_pool(const OnnxNode& node, GraphBuilder& b) {
       return bad_node(fmt::format("a pad is {}, the window reaches only over {} pixels: some windows would see padding alone.", pad, w.reach()));
   Result<ValueId> x = transpose(b, node.inputs[0], channels_last_order(static_cast<int64_t>(shape.size())));
   if (!x) return std::move(x).diagnostic();
-  return OnnxPool{*x, *std::move(axes), node.attrs.i("ceil_mode") != 0, node.attrs.i("count_include_pad") != 0};
+  return OnnxPool{*x, *std::move(axes), rounds_up(node), node.attrs.i("count_include_pad") != 0};
 }
 
 /// x [N,H,W,C] pooled by `op` along H and W.

@@ -125,12 +125,17 @@ Window window_of(const WindowAxis& vertical, const WindowAxis& horizontal) {
   return w;
 }
 
+bool rounds_up(const OnnxNode& node) {
+  const std::string auto_pad = node.attrs.s("auto_pad", "NOTSET");
+  return node.attrs.i("ceil_mode") != 0 && (auto_pad == "NOTSET" || auto_pad.empty());
+}
+
 Result<Window> onnx_window(const OnnxNode& node, const Shape& x, const std::vector<int64_t>& kernel) {
   if (Status s = check_spatial(x, "the input"); !s) return std::move(s).diagnostic();
   Result<std::vector<WindowAxis>> axes = onnx_window_axes(node, x, kernel);
   if (!axes) return std::move(axes).diagnostic();
   Window w = window_of(axes->size() == 1 ? WindowAxis{} : axes->front(), axes->back());
-  w.ceil = node.attrs.i("ceil_mode") != 0;
+  w.ceil = rounds_up(node);
   return w;
 }
 

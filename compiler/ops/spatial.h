@@ -39,6 +39,8 @@ Result<std::vector<int64_t>> window_extents(const Attrs& attrs, const std::strin
 /// Reads "strides", "pads", "dilations" and "auto_pad" of an ONNX node whose input has shape [N,C,...] and whose window has `kernel` (as
 /// many dimensions as follow C). Pads of auto_pad are computed. Errors: bad_node.
 Result<std::vector<WindowAxis>> onnx_window_axes(const OnnxNode& node, const Shape& x, const std::vector<int64_t>& kernel);
+/// Whether ceil_mode makes windows that begin within the tensor but end behind its padding count: not with auto_pad, which says the size itself.
+bool rounds_up(const OnnxNode& node);
 /// The same of an input [N,C,L] or [N,C,H,W], with "ceil_mode". Errors: bad_node, unsupported_node for 3-D.
 Result<Window> onnx_window(const OnnxNode& node, const Shape& x, const std::vector<int64_t>& kernel);
 /// The window with these two dimensions.
