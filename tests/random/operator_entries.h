@@ -12,10 +12,11 @@ std::vector<OperatorMaker> indexing_entries();
 std::vector<OperatorMaker> layer_entries();
 std::vector<OperatorMaker> integer_entries();
 std::vector<OperatorMaker> selection_entries();
+std::vector<OperatorMaker> state_entries();
 
 inline std::vector<OperatorMaker> operator_entries() {
   std::vector<OperatorMaker> all;
-  for (auto* group : {elementwise_entries, movement_entries, indexing_entries, layer_entries, integer_entries, selection_entries})
+  for (auto* group : {elementwise_entries, movement_entries, indexing_entries, layer_entries, integer_entries, selection_entries, state_entries})
     for (OperatorMaker& entry : group()) all.push_back(std::move(entry));
   return all;
 }
