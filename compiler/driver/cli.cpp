@@ -14,6 +14,8 @@
 #include <optional>
 #include <sstream>
 
+#include "compiler/driver/problems.h"
+
 namespace kiln {
 
 #define KILN_VERB(name) extern const Verb name##_verb;
@@ -32,21 +34,23 @@ std::string styled(std::string_view text, const char* style, bool color) {
   return color ? fmt::format("\033[{}m{}\033[0m", style, text) : std::string(text);
 }
 
-void Terminal::report(const Diagnostic& diagnostic) const {
+void Terminal::report(const Diagnostic& diagnostic) const { report(Problem{diagnostic, {}}); }
+
+void Terminal::report(const Problem& problem) const {
+  const Diagnostic& diagnostic = problem.said;
   if (quiet && diagnostic.severity != Severity::error) return;
   show_progress({});
-  std::string text = to_string(diagnostic);
+  std::string text = to_string(problem);
   size_t head = text.find(':');
   const char* style = diagnostic.severity == Severity::error ? "1;31" : diagnostic.severity == Severity::warning ? "1;33" : "1;36";
   fmt::print(stderr, "{}{}\n", styled(text.substr(0, head), style, color_err), text.substr(head));
 }
 
 ExitCode Terminal::report(const Diagnostics& diagnostics) const {
-  const std::vector<Diagnostic>& all = diagnostics.all();
+  std::vector<Problem> all = list_problems(diagnostics);
   for (size_t i = 0; i < all.size(); ++i) {
-    Diagnostic d = all[i];
-    if (i + 1 < all.size() && all[i + 1].hint == d.hint) d.hint.clear();  // a hint that several in a row share is said once
-    report(d);
+    if (i + 1 < all.size() && all[i + 1].said.hint == all[i].said.hint) all[i].said.hint.clear();  // a hint that several in a row share is said once
+    report(all[i]);
   }
   return diagnostics.exit_code();
 }

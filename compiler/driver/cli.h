@@ -17,6 +17,8 @@ class App;
 
 namespace kiln {
 
+struct Problem;
+
 /// What verbs write messages to. Colour appears on a terminal only, and never when NO_COLOR is set or TERM is "dumb".
 struct Terminal {
   bool quiet = false;    ///< -q: errors only
@@ -27,7 +29,8 @@ struct Terminal {
 
   /// Prints to stderr. Notes and warnings are left out when quiet.
   void report(const Diagnostic& diagnostic) const;
-  /// Prints all of `diagnostics` and returns the exit code of the first error.
+  void report(const Problem& problem) const;
+  /// Prints all of `diagnostics` (list_problems) and returns the exit code of the first error.
   ExitCode report(const Diagnostics& diagnostics) const;
   /// Prints the error and returns its exit code: `if (!x) return terminal.fail(x.diagnostic());`
   ExitCode fail(const Diagnostic& diagnostic) const;

@@ -9,6 +9,7 @@
 #include "compiler/driver/budgets.h"
 #include "compiler/driver/cli.h"
 #include "compiler/driver/pipeline.h"
+#include "compiler/driver/problems.h"
 #include "compiler/driver/quantize_options.h"
 #include "compiler/driver/report.h"
 #include "compiler/frontend/state_proposals.h"
@@ -92,12 +93,15 @@ ExitCode run(Options& options, const Terminal& terminal) {
   std::optional<Compiled> compiled =
       options.quantize ? compile_quantized(options, terminal, diagnostics) : compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);
-  if (!compiled) return code;
+  if (!compiled) return write_problems(options.json, diagnostics, terminal);
   Diagnostics notes;
   propose_states(compiled->imported, compiled->states, notes);
   terminal.report(notes);
   BundleOptions bundle;
   bundle.vectors = make_test_vectors(*compiled, options.vectors);
+  if (options.vectors > 0 && bundle.vectors.empty())
+    terminal.report(Diagnostic{DiagId::limit_exceeded, Severity::note, "the self-test is left out: the model is too large to be evaluated in the compiler.",
+                               "`kiln diff` compares the emitted code with ONNX Runtime.", {}, options.common.model.string()});
   if (options.output.empty()) options.output = compiled->program.name;
   std::vector<OutputFile> files = emit_bundle(compiled->program, compiled->target, compiled->info, bundle);
   std::optional<Footprint> measured;

@@ -13,6 +13,7 @@
 #include "compiler/driver/input_sets.h"
 #include "compiler/driver/layer_diff.h"
 #include "compiler/driver/pipeline.h"
+#include "compiler/driver/problems.h"
 #include "compiler/frontend/model_edit.h"
 #include "compiler/ops/quantization.h"
 #include "compiler/reference/onnxruntime.h"
@@ -256,8 +257,8 @@ Status write_report(const Options& options, const DiffReport& report, const Term
 ExitCode diff(const Options& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
-  ExitCode code = terminal.report(diagnostics);
-  if (!compiled) return code;
+  terminal.report(diagnostics);
+  if (!compiled) return write_problems(options.json, diagnostics, terminal);
   if (options.timed_runs > 0 && compiled->target.board)
     return terminal.fail(error(DiagId::bad_usage, fmt::format("--time measures this machine, {} runs in QEMU.", compiled->target.name),
                                "`kiln run --profile` counts the instructions."));

@@ -10,6 +10,7 @@
 #include "compiler/driver/data_options.h"
 #include "compiler/driver/evaluation.h"
 #include "compiler/driver/evaluation_report.h"
+#include "compiler/driver/problems.h"
 #include "compiler/support/files.h"
 
 namespace kiln {
@@ -81,8 +82,8 @@ Status verdict(const EvaluationReport& report) {
 ExitCode evaluate(const Options& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   std::optional<EvaluationReport> report = evaluate_model(options.evaluation, diagnostics, terminal);
-  ExitCode code = terminal.report(diagnostics);
-  if (!report) return code;
+  terminal.report(diagnostics);
+  if (!report) return write_problems(options.json, diagnostics, terminal);
   if (Status s = write_report(options, *report); !s) return terminal.fail(s.diagnostic());
   if (Status s = verdict(*report); !s) return terminal.fail(s.diagnostic());
   return ExitCode::ok;

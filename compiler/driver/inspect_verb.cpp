@@ -8,6 +8,7 @@
 #include "compiler/driver/budgets.h"
 #include "compiler/driver/cli.h"
 #include "compiler/driver/pipeline.h"
+#include "compiler/driver/problems.h"
 #include "compiler/driver/report.h"
 #include "compiler/frontend/state_proposals.h"
 #include "compiler/support/files.h"
@@ -39,8 +40,8 @@ Result<std::optional<Footprint>> measure(const Options& options, const Compiled&
 ExitCode run(const Options& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
-  ExitCode code = terminal.report(diagnostics);
-  if (!compiled) return code;
+  terminal.report(diagnostics);
+  if (!compiled) return write_problems(options.json, diagnostics, terminal);
   Diagnostics notes;
   propose_states(compiled->imported, compiled->states, notes);
   terminal.report(notes);

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "compiler/frontend/limits.h"
 #include "compiler/ir/dot.h"
+#include "compiler/ir/folding.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ir/verify.h"
 #include "compiler/ops/evaluate.h"
@@ -158,12 +160,25 @@ class Sequence {
   std::vector<Link> links_;
 };
 
+/// Whether evaluating `graph` takes neither long nor much memory: the evaluator keeps all values.
+bool is_quick_to_evaluate(const Graph& graph) {
+  EvaluationCost all;
+  for (NodeId id : graph.order()) {
+    const EvaluationCost cost = evaluation_cost(graph.args(id));
+    all.bytes += cost.bytes;
+    all.work += cost.work;
+    if (all.bytes > limits::kVectorBytes || all.work > limits::kVectorWork) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::vector<TestVector> make_test_vectors(const Compiled& compiled, int count) {
   // Of quantized models the integer graph is what the emitted code computes to the bit; the float form of the model rounds elsewhere.
   const Graph& graph = is_quantized(compiled.graph) ? compiled.graph : compiled.imported;
   std::vector<TestVector> vectors;
+  if (!is_quick_to_evaluate(graph)) return vectors;
   Sequence sequence(graph, compiled.states);
   for (int v = 0; v < count; ++v) {
     std::vector<Tensor> inputs;

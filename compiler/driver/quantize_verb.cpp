@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "compiler/driver/options.h"
+#include "compiler/driver/problems.h"
 #include "compiler/driver/quantize_options.h"
 #include "compiler/driver/table.h"
 #include "compiler/support/files.h"
@@ -102,8 +103,8 @@ ExitCode run(Options& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   std::optional<QuantizedModel> model =
       quantize_file(options.common.model, options.common.import, options.calibration, terminal, diagnostics);
-  ExitCode code = terminal.report(diagnostics);
-  if (!model) return code;
+  terminal.report(diagnostics);
+  if (!model) return write_problems(options.json, diagnostics, terminal);
   if (Status s = write_file(options.output, model->bytes); !s) return terminal.fail(s.diagnostic());
   const QuantizeOptions& how = options.calibration.quantize;
   if (options.json == "-")

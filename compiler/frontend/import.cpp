@@ -6,6 +6,7 @@
 #include "compiler/frontend/importer.h"
 #include "compiler/frontend/limits.h"
 #include "compiler/frontend/states.h"
+#include "compiler/ir/folding.h"
 #include "compiler/support/files.h"
 #include "compiler/support/hash.h"
 
@@ -44,6 +45,7 @@ Result<ImportedModel> import_bytes(const std::string& bytes, const std::filesyst
     // Without the shapes of all inputs nothing can be said about the nodes.
     if (found.has_errors()) return imported;
     ExternalData external(path.parent_path());
+    const FoldingBudget budget({limits::kFoldedBytes, limits::kFoldedWork});
     Importer(*model, std::move(*opsets), external, imported.graph, found).run(inputs);
     if (!found.has_errors()) imported.states = bind_states(options.states, initial, external, imported.graph, found);
     imported.info.read_files = {path};

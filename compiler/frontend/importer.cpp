@@ -9,20 +9,12 @@
 
 #include "compiler/frontend/limits.h"
 #include "compiler/frontend/tensor_proto.h"
+#include "compiler/frontend/unknown_operator.h"
 #include "compiler/ops/movement.h"
 #include "compiler/ops/ops.h"
 
 namespace kiln {
 namespace {
-
-Diagnostic unknown_operator(const onnx::NodeProto& node) {
-  std::string_view domain = plain_domain(node.domain());
-  return error(DiagId::unsupported_operator,
-               domain.empty() ? fmt::format("operator '{}' is not supported.", node.op_type())
-                              : fmt::format("operator '{}' of domain '{}' is not supported.",
-                                            node.op_type(), domain),
-               "`kiln ops` lists the operators that are.");
-}
 
 /// Whether the operator of the default domain has another definition in `opset` than in the oldest opset that the records describe.
 bool changed_since(const std::string& type, int64_t opset) {
@@ -59,6 +51,10 @@ void Importer::run(const ModelInputs& inputs) {
   bind_initializers(model_.graph(), scope);
   import_body(model_.graph().node(), output_names(model_.graph()), scope);
   if (!stopped_) finish_outputs(scope);
+  if (not_looked_at_ > 0)
+    diagnostics_.note(DiagId::unsupported_node,
+                      fmt::format("{} more {} on those above and {} not looked at yet.", not_looked_at_, not_looked_at_ == 1 ? "node depends" : "nodes depend",
+                                  not_looked_at_ == 1 ? "was" : "were"));
 }
 
 void Importer::bind_initializers(const onnx::GraphProto& graph, Scope& scope) {
@@ -94,18 +90,24 @@ void Importer::report_unknown_operators(const NodeOrder& order, const Scope& sco
     const onnx::NodeProto* node = ordered.proto;
     if (const Function* function = function_of(*node)) {
       const NodeProtos& body = function->proto->node();
-      if (!scanned_.insert(&body).second) continue;
+      // Deeper calls are refused when they are imported.
+      if (scope.depth >= limits::kNesting || !scanned_.insert(&body).second) continue;
       std::vector<std::string_view> outputs(function->proto->output().begin(),
                                             function->proto->output().end());
       Scope inner;
       inner.path = scope.path + ordered.name() + "/";
+      inner.depth = scope.depth + 1;
       if (Result<NodeOrder> inner_order = order_nodes(body, outputs))
         report_unknown_operators(*inner_order, inner);
-    } else if (!op_table().find_onnx(plain_domain(node->domain()), node->op_type()) && !has_definition(*node)) {
+    } else if (!is_known(*node)) {
       diagnostics_.report(
-          unknown_operator(*node).at_node(describe(*node, scope.path + ordered.name())));
+          unknown_operator(plain_domain(node->domain()), node->op_type()).at_node(describe(*node, scope.path + ordered.name())));
     }
   }
+}
+
+bool Importer::is_known(const onnx::NodeProto& node) const {
+  return function_of(node) || op_table().find_onnx(plain_domain(node.domain()), node.op_type()) || has_definition(node);
 }
 
 bool Importer::within_limits() {
@@ -135,6 +137,7 @@ void Importer::import_node(Site& site) {
     Result<Binding> binding = resolve(name, site.scope);
     bool failed = !binding || binding->failed;
     if (!binding) report(std::move(binding).diagnostic(), site);
+    else if (failed && is_known(site.node)) ++not_looked_at_;
     if (failed) return bind_outputs(site, {}, 0);
   }
   size_t first_new = graph_.value_count();
@@ -202,7 +205,8 @@ Result<OnnxNode> Importer::onnx_node(Site& site, const OpDef& op) {
     return error(
         DiagId::unsupported_node,
         fmt::format("{} of opset {} is not supported, only that of opset {} to {} is.", node.type,
-                    node.opset, op.onnx.since, std::min(op.onnx.until, limits::kNewestOpset)));
+                    node.opset, op.onnx.since, std::min(op.onnx.until, limits::kNewestOpset)),
+        fmt::format("export the model again with opset {}.", node.opset < op.onnx.since ? op.onnx.since : op.onnx.until));
   if (node.domain.empty() && node.opset < limits::kOldestDescribedOpset && changed_since(node.type, node.opset))
     return error(DiagId::unsupported_node,
                  fmt::format("{} of opset {} is not supported: it changed with opset {} at the latest.", node.type, node.opset, limits::kOldestDescribedOpset),

@@ -141,6 +141,8 @@ class Importer {
   Result<AttrProtos> attributes_of(const onnx::NodeProto& node, const Scope& scope) const;
   [[nodiscard]] const Function* function_of(const onnx::NodeProto& node) const;
   [[nodiscard]] static bool has_definition(const onnx::NodeProto& node);
+  /// Something is there that imports nodes of this operator.
+  [[nodiscard]] bool is_known(const onnx::NodeProto& node) const;
   bool within_limits();
   void report(Diagnostic d, const Site& site);
 
@@ -158,6 +160,7 @@ class Importer {
   int64_t iterations_ = 0;
   size_t counted_values_ = 0;
   uint64_t constant_bytes_ = 0;
+  size_t not_looked_at_ = 0;  ///< nodes that read a failed tensor
   bool stopped_ = false;  ///< a limit was met
 };
 

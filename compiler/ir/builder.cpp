@@ -5,20 +5,20 @@
 
 #include <algorithm>
 
+#include "compiler/ir/folding.h"
+
 namespace kiln {
 namespace {
 
 Status check_folding_cost(const OpArgs& args) {
-  int64_t bytes = 0;
-  for (const TensorType* type : args.outputs) bytes += type->bytes();
-  if (bytes > kMaxFoldedBytes)
+  const EvaluationCost cost = evaluation_cost(args);
+  if (cost.bytes > kMaxFoldedBytes)
     return error(DiagId::limit_exceeded,
-                 fmt::format("a constant of {} bytes would be computed here, the limit is {}.", bytes, kMaxFoldedBytes));
-  int64_t macs = args.op.macs ? args.op.macs(args) : 0;
-  if (macs > kMaxFoldedMacs)
-    return error(DiagId::limit_exceeded, fmt::format("computing this constant takes {} multiply-accumulates, the limit is {}.",
-                                                     macs, kMaxFoldedMacs));
-  return Done{};
+                 fmt::format("a constant of {} bytes would be computed here, the limit is {}.", cost.bytes, kMaxFoldedBytes));
+  if (cost.work > kMaxFoldedMacs)
+    return error(DiagId::limit_exceeded,
+                 fmt::format("computing this constant takes {} operations, the limit is {}.", cost.work, kMaxFoldedMacs));
+  return FoldingBudget::spend(cost);
 }
 
 }  // namespace

@@ -5,27 +5,18 @@
 //
 //   KILN_REBASE=1 build/bin/onnx_tests '[conformance]'
 //
-// Shapes, axes and the like are inputs of many of these models, but kiln takes them as constants only. Where a model as it stands is
-// refused, some of its inputs become initializers with the values of the first vector, as few as possible.
-//
-// Sets: Debian's package libonnx-testdata, version 1.12, has 1,072 models: 932 in node, 82 in pytorch-converted, 35 in pytorch-operator,
-// 23 in simple (the folder real has vectors only). onnx_node_tests in KILN_MODELS, or in ../shared/models beside the source, has 902 newer
-// ones. A set that is absent is skipped with a notice.
+// The sets are in official_cases.h; one that is absent is skipped with a notice.
 //
 // KILN_CONFORMANCE_FLAGS: how the emitted code is built, instead of -O1: "-O2 -fsanitize=address,undefined".
-#include <onnx/onnx_pb.h>
-
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdlib>
-#include <optional>
-#include <set>
 
-#include "compiler/frontend/tensor_file.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/program/lowering.h"
 #include "tests/onnx/conformance_batch.h"
 #include "tests/onnx/conformance_list.h"
+#include "tests/onnx/official_cases.h"
 #include "tests/onnx_models.h"
 
 using namespace kiln;
@@ -45,64 +36,6 @@ std::string wrong_vectors(const std::string& set, const std::string& name) {
   if (name == "test_resize_downsample_scales_cubic_align_corners") return "the vectors go by a fractional output size, ONNX Runtime by the whole one";
   if (name == "test_resize_downsample_scales_linear_align_corners") return "the vectors were corrected after ONNX 1.12";
   return {};
-}
-
-/// A model and its vectors. Inputs are those without an initializer.
-struct OfficialCase {
-  std::string name;
-  fs::path folder;
-  onnx::ModelProto model;
-  std::vector<TestSet> sets;
-  std::string vectors_problem;  ///< code of the message when the vectors cannot be read
-  std::vector<std::string> input_names;
-};
-
-OfficialCase load_case(const fs::path& folder) {
-  OfficialCase c{folder.filename().string(), folder, {}, {}, {}, {}};
-  Result<std::string> bytes = read_file(folder / "model.onnx");
-  REQUIRE((bytes.ok() && c.model.ParseFromString(*bytes)));
-  if (Result<std::vector<TestSet>> sets = load_test_sets(folder); sets) c.sets = *std::move(sets);
-  else c.vectors_problem = to_string(sets.diagnostic());
-  std::set<std::string> initializers;
-  for (const onnx::TensorProto& t : c.model.graph().initializer()) initializers.insert(t.name());
-  for (const onnx::ValueInfoProto& input : c.model.graph().input())
-    if (!initializers.count(input.name())) c.input_names.push_back(input.name());
-  return c;
-}
-
-/// Numbers of the inputs that are to become initializers.
-using Frozen = std::set<size_t>;
-
-/// The sets of inputs to try, smaller ones first: none, short lists of integers, all integers, all but the first, all.
-std::vector<Frozen> freezings(const OfficialCase& c) {
-  std::vector<Frozen> out{{}};
-  if (c.sets.empty()) return out;
-  const std::vector<NamedTensor>& inputs = c.sets.front().inputs;
-  auto add = [&](auto&& wanted) {
-    Frozen frozen;
-    for (size_t i = 0; i < inputs.size(); ++i)
-      if (wanted(i, inputs[i].tensor.type)) frozen.insert(i);
-    if (std::find(out.begin(), out.end(), frozen) == out.end()) out.push_back(frozen);
-  };
-  auto is_integer = [](const TensorType& t) { return t.dtype == DType::i64 || t.dtype == DType::i32 || t.dtype == DType::boolean; };
-  add([&](size_t i, const TensorType& t) { return i > 0 && is_integer(t) && t.rank() <= 1; });
-  add([&](size_t i, const TensorType& t) { return i > 0 && is_integer(t); });
-  add([](size_t i, const TensorType&) { return i > 0; });
-  add([](size_t, const TensorType&) { return true; });
-  return out;
-}
-
-/// The model with these inputs as initializers; nothing when an input is no tensor.
-std::optional<std::string> frozen_model(const OfficialCase& c, const Frozen& frozen) {
-  onnx::ModelProto model = c.model;
-  const fs::path set = fs::exists(c.folder / "test_data_set_0") ? c.folder / "test_data_set_0" : c.folder;
-  for (size_t i : frozen) {
-    onnx::TensorProto* tensor = model.mutable_graph()->add_initializer();
-    Result<std::string> value = read_file(set / fmt::format("input_{}.pb", i));
-    if (i >= c.input_names.size() || !value || !tensor->ParseFromString(*value)) return std::nullopt;
-    tensor->set_name(c.input_names[i]);
-  }
-  return model.SerializeAsString();
 }
 
 /// NonMaxSuppression gives as many rows as its limit allows: those without a box, which the stored results do not have, are -1.
@@ -140,12 +73,6 @@ struct Outcome {
   std::string failure;  ///< what is wrong with kiln
   std::optional<EmittedCase> emitted;
 };
-
-std::string all_operators(const onnx::ModelProto& model) {
-  std::set<std::string> types;
-  for (const onnx::NodeProto& node : model.graph().node()) types.insert(node.op_type());
-  return fmt::format("{}", fmt::join(types, " "));
-}
 
 /// The row of a model that is refused; `failure` when it should not be, or not so.
 Outcome refused(const OfficialCase& c, const Diagnostics& diagnostics) {
@@ -205,16 +132,6 @@ Outcome run_case(const OfficialCase& c) {
   return outcome;
 }
 
-std::vector<fs::path> model_folders(const std::vector<fs::path>& roots) {
-  std::vector<fs::path> folders;
-  for (const fs::path& root : roots)
-    if (fs::exists(root))
-      for (const fs::directory_entry& entry : fs::directory_iterator(root))
-        if (fs::exists(entry.path() / "model.onnx")) folders.push_back(entry.path());
-  std::sort(folders.begin(), folders.end());
-  return folders;
-}
-
 /// The rows of all cases of a set; those that are neither right nor refused are failures.
 class SetRun {
  public:
@@ -260,13 +177,14 @@ class SetRun {
   std::map<std::string, std::pair<std::string, std::vector<TestSet>>> expected_;  ///< by the name of the emitted code
 };
 
-void check_set(const std::string& set, const std::vector<fs::path>& roots, size_t count) {
-  const std::vector<fs::path> folders = model_folders(roots);
+void check_set(const OfficialSet& which) {
+  const std::string& set = which.name;
+  const std::vector<fs::path> folders = model_folders(which.roots);
   if (folders.empty()) {
-    WARN("skipped: there is no " << roots.front());
+    WARN("skipped: there is no " << which.roots.front());
     return;
   }
-  CHECK(folders.size() == count);
+  CHECK(folders.size() == which.cases);
   SetRun run(set);
   run.run(folders);
   std::map<std::string, size_t> counts;
@@ -330,13 +248,6 @@ TEST_CASE("what is wrong with emitted code is said of its case alone", "[conform
   check(other.cases()[1], "does not compile");
 }
 
-TEST_CASE("the cases of Debian's libonnx-testdata pass or are refused as listed", "[conformance]") {
-  std::vector<fs::path> roots;
-  for (const char* part : {"node", "pytorch-converted", "pytorch-operator", "simple"}) roots.push_back(fs::path("/usr/share/libonnx-testdata/data") / part);
-  check_set("libonnx-testdata", roots, 1072);
-}
+TEST_CASE("the cases of Debian's libonnx-testdata pass or are refused as listed", "[conformance]") { check_set(debian_set()); }
 
-TEST_CASE("the newer official cases pass or are refused as listed", "[conformance]") {
-  const char* chosen = std::getenv("KILN_MODELS");
-  check_set("onnx-node-tests", {fs::path(chosen ? chosen : KILN_SOURCE_DIR "/../shared/models") / "onnx_node_tests"}, 902);
-}
+TEST_CASE("the newer official cases pass or are refused as listed", "[conformance]") { check_set(newer_set()); }
