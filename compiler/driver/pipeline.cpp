@@ -163,6 +163,11 @@ class Sequence {
 /// Whether evaluating `graph` takes neither long nor much memory: the evaluator keeps all values.
 bool is_quick_to_evaluate(const Graph& graph) {
   EvaluationCost all;
+  auto bytes_of = [&](ValueId v) { return graph.type(v).elements() * element_bytes(graph.type(v).dtype); };
+  for (ValueId input : graph.inputs) all.bytes += bytes_of(input);
+  int64_t text = all.bytes;
+  for (ValueId output : graph.outputs()) text += bytes_of(output);
+  if (text > limits::kVectorTextBytes) return false;
   for (NodeId id : graph.order()) {
     const EvaluationCost cost = evaluation_cost(graph.args(id));
     all.bytes += cost.bytes;

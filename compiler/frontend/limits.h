@@ -29,10 +29,12 @@ inline constexpr uint64_t kConstantBytes = uint64_t{2} << 30;
 inline constexpr size_t kNameBytes = 4096;
 /// All constants that are computed while a model is imported, those in between counted; and the work of it: multiply-accumulates, or
 /// elements read and written. (One tensor: kMaxElements, kMaxRank in compiler/ir/shape.h; one computed constant: compiler/ir/builder.h.)
-inline constexpr int64_t kFoldedBytes = int64_t{256} << 20;
+inline constexpr int64_t kFoldedBytes = int64_t{128} << 20;
 inline constexpr int64_t kFoldedWork = int64_t{1} << 29;
 /// Test vectors are left out of the self-test of models that take more work, or more bytes for all tensors together.
 inline constexpr int64_t kVectorBytes = int64_t{256} << 20;
+/// Of the inputs and outputs alone, which become source text.
+inline constexpr int64_t kVectorTextBytes = int64_t{16} << 20;
 inline constexpr int64_t kVectorWork = int64_t{1} << 30;
 
 /// Opsets of the default domain.

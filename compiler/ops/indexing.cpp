@@ -55,7 +55,9 @@ Result<ValueId> element_positions(GraphBuilder& b, ValueId index, const Shape& s
   const int64_t step = std::exchange(strides[axis], 0);
   Result<ValueId> at = count_from_end(b, index, index_constant(b, type.dtype, {}, {shape[axis]}));
   if (at && step != 1) at = b.add(ops::mul, {*at, index_constant(b, type.dtype, {}, {step})});
-  return at ? b.add(ops::add, {*at, index_constant(b, type.dtype, type.shape, positions(type.shape, strides))}) : at;
+  Shape lines = type.shape;  // along the axis, all of a line have the same start
+  lines[axis] = 1;
+  return at ? b.add(ops::add, {*at, index_constant(b, type.dtype, lines, positions(lines, strides))}) : at;
 }
 
 Result<ValueId> slice_positions(GraphBuilder& b, ValueId index, const Shape& shape, int64_t batch) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/ir/folding.h"
 #include "compiler/ops/movement.h"
 
 namespace kiln {
@@ -32,7 +33,9 @@ ImportResult import_constant_of_shape(const OnnxNode& node, GraphBuilder& b) {
   if (Status s = check_shape(*shape); !s) return std::move(s).diagnostic();
   Tensor value = node.attrs.get<Tensor>("value", Tensor(TensorType{DType::f32, {1}, {}}));
   if (value.type.elements() != 1) return bad_node(fmt::format("'value' is {}, it must have one element.", to_string(value.type)));
-  Tensor y(TensorType{value.type.dtype, *shape, {}});
+  const TensorType type{value.type.dtype, *shape, {}};
+  if (Status s = FoldingBudget::spend({type.bytes(), type.elements()}); !s) return std::move(s).diagnostic();
+  Tensor y(type);
   with_storage_type(value.type.dtype, [&]<class T>() { std::fill(y.as<T>().begin(), y.as<T>().end(), value.as<T>()[0]); });
   return constant_result(b, std::move(y));
 }
@@ -45,7 +48,9 @@ Result<Tensor> range_of(const Tensor& first, const Tensor& limit, const Tensor& 
   double count = std::ceil((static_cast<double>(limit.as<T>()[0]) - static_cast<double>(start)) / static_cast<double>(delta));
   if (!(count <= static_cast<double>(kMaxElements)))
     return error(DiagId::limit_exceeded, fmt::format("the range has {} elements, the limit is {}.", count, kMaxElements));
-  std::vector<T> values(static_cast<size_t>(std::max(count, 0.0)));
+  const auto elements = static_cast<int64_t>(std::max(count, 0.0));
+  if (Status s = FoldingBudget::spend({elements * static_cast<int64_t>(sizeof(T)), elements}); !s) return std::move(s).diagnostic();
+  std::vector<T> values(static_cast<size_t>(elements));
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<T>(start + static_cast<T>(i) * delta);
   return Tensor::of<T>({static_cast<int64_t>(values.size())}, values);
 }

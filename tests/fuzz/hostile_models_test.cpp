@@ -190,7 +190,11 @@ TEST_CASE("names cannot leave the comments and strings of emitted code", "[fuzz]
     Diagnostics diagnostics;
     const std::string text = text_of_all(model.SerializeAsString(), diagnostics);
     REQUIRE(!diagnostics.has_errors());
-    CHECK(text.find("*/ int evil") == std::string::npos);
+    for (size_t at = text.find("*/ int evil"); at != std::string::npos; at = text.find("*/ int evil", at + 1)) {
+      // It ends no comment where that ends with the line, and nothing in a string of manifest.json.
+      const size_t start = text.find_first_not_of(' ', text.rfind('\n', at) + 1);
+      CHECK((text[start] == '"' || text.compare(start, 2, "//") == 0));
+    }
     for (size_t at = text.find("\\\n"); at != std::string::npos; at = text.find("\\\n", at + 1)) {
       // A line that goes on: only in macros, never in a comment.
       const size_t start = text.rfind('\n', at) + 1;
