@@ -36,7 +36,9 @@ InferResult infer_reduce(const OpArgs& args) {
   }
   if (&args.op == &ops::reduce_mean && is_integer(x.dtype) && x.elements() == 0)
     return bad_node(fmt::format("the mean of 0 integers is undefined, the input is {}.", to_string(x)));
-  return std::vector<TensorType>{{x.dtype, std::move(shape), {}}};
+  // The greatest and the least lie on the grid of all.
+  const bool keeps_grid = (&args.op == &ops::reduce_max || &args.op == &ops::reduce_min) && x.quant && !x.quant->per_axis();
+  return std::vector<TensorType>{{x.dtype, std::move(shape), keeps_grid ? x.quant : std::nullopt}};
 }
 
 /// Dimensions of size 1 are dropped, neighbours that are both kept or both reduced are merged: of x's dimensions the last
