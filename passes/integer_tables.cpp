@@ -47,7 +47,7 @@ std::optional<Cone> cone_of(const Graph& graph, ValueId v) {
 Result<Tensor> computed(const OpDef& op, const Attrs& attrs, const std::vector<const Tensor*>& operands) {
   OpArgs args{op, attrs, {}, operands, {}};
   for (const Tensor* t : operands) args.inputs.push_back(&t->type);
-  Result<std::vector<TensorType>> types = op.infer(args);
+  Result<std::vector<TensorType>> types = infer_types(args);
   if (!types) return std::move(types).diagnostic();
   args.outputs = {&types->front()};
   Result<std::vector<Tensor>> y = op.eval(args);

@@ -22,7 +22,7 @@ void replace_node(Graph& graph, NodeId old, ValueId now) {
 
 Status infer_types(Graph& graph) {
   for (NodeId id : graph.order()) {
-    Result<std::vector<TensorType>> types = graph.node(id).op->infer(graph.args(id));
+    Result<std::vector<TensorType>> types = infer_types(graph.args(id));
     if (!types) return std::move(types).diagnostic();
     for (size_t i = 0; i < types->size(); ++i) graph.set_type(graph.node(id).outputs[i], std::move((*types)[i]));
   }

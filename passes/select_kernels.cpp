@@ -3,6 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
+#include "nn/half.h"
+
 namespace kiln {
 namespace {
 
@@ -15,16 +20,35 @@ std::optional<std::string> refusal(const KernelRow& row, const Program& program,
   return row.refuse(context);
 }
 
-/// Replaces the constant operands by packed ones. A constant that several calls read keeps its own copy for each.
-void pack_constants(Program& program, KernelCall& call, const KernelContext& context) {
+/// The floats in 16 bits, if all are finite and none changes: as bf16 where that is enough, which is less work to read, else as f16.
+std::optional<Tensor> narrowed(const Tensor& wide) {
+  if (wide.type.dtype != DType::f32) return std::nullopt;
+  std::span<const float> numbers = wide.as<float>();
+  auto store = [&](DType dtype, auto narrow, auto widen) -> std::optional<Tensor> {
+    auto is_kept = [&](float x) { return std::isfinite(x) && widen(narrow(x)) == x; };
+    if (!std::all_of(numbers.begin(), numbers.end(), is_kept)) return std::nullopt;
+    Tensor out(TensorType{dtype, wide.type.shape, {}});
+    std::transform(numbers.begin(), numbers.end(), out.as<uint16_t>().begin(), narrow);
+    return out;
+  };
+  if (std::optional<Tensor> out = store(DType::bf16, nn::float_to_bf16, nn::bf16_to_float)) return out;
+  return store(DType::f16, nn::float_to_f16, nn::f16_to_float);
+}
+
+/// Replaces the constant operands by what the row reads. A constant that several calls read keeps its own copy for each.
+void pack_constants(Program& program, KernelCall& call, const KernelContext& context, const KernelOptions& options) {
   std::vector<std::optional<Tensor>> constants;
   for (TensorId id : call.inputs) constants.push_back(program.tensor(id).constant);
   std::vector<std::optional<Tensor>> packed = constants;
-  call.row->pack(context, packed);
+  if (call.row->pack) call.row->pack(context, packed);
   for (size_t i = 0; i < packed.size(); ++i) {
-    if (!packed[i] || packed[i] == constants[i]) continue;
+    if (!packed[i]) continue;
+    const bool reordered = packed[i] != constants[i];
+    if (options.narrow_weights && call.takes_narrow(i, DType::f16))
+      if (std::optional<Tensor> narrow = narrowed(*packed[i])) packed[i] = std::move(narrow);
+    if (packed[i] == constants[i]) continue;
     ProgramTensor t;
-    t.name = program.tensor(call.inputs[i]).name + "_packed";
+    t.name = program.tensor(call.inputs[i]).name + (reordered ? "_packed" : fmt::format("_{}", dtype_name(packed[i]->type.dtype)));
     t.type = packed[i]->type;
     t.constant = std::move(packed[i]);
     call.inputs[i] = program.add_tensor(std::move(t));
@@ -54,7 +78,7 @@ Status select_kernels(Program& program, const KernelOptions& options, PassContex
       t.type = TensorType{DType::u8, {bytes}, {}};
       call.scratch = program.add_tensor(std::move(t));
     }
-    if (call.row->pack) pack_constants(program, call, kernel_context);
+    pack_constants(program, call, kernel_context, options);
   }
   return Done{};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // select-kernels: gives every call the first row of the catalogue whose needs the target meets and whose predicate holds,
-// packs its constants into the order that row reads, and adds its scratch.
+// packs its constants into the order and the type that row reads, and adds its scratch.
 #pragma once
 
 #include <functional>
@@ -14,6 +14,8 @@ namespace kiln {
 struct KernelOptions {
   /// Only `ref` rows (a reference to compare the others with).
   bool reference_only = false;
+  /// Weights that are exactly f16 or bf16 are stored so, for rows that read them.
+  bool narrow_weights = false;
   /// Called with a line for each row that was considered: "step 3 conv2d: simd: taken", "...: dsp: needs dsp".
   std::function<void(const std::string&)> explain;
 };

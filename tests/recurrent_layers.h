@@ -15,15 +15,18 @@
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/recurrent.h"
+#include "nn/half.h"
 
 namespace kiln::test {
 
 class RecurrentGenerator {
  public:
-  explicit RecurrentGenerator(uint32_t seed) : random_(seed) {}
+  /// `is_narrow`: all weights are f16 numbers, and stored so.
+  explicit RecurrentGenerator(uint32_t seed, bool is_narrow = false) : random_(seed), is_narrow_(is_narrow) {}
 
   Graph graph(int layers) {
     Graph graph;
+    graph.has_narrow_weights = is_narrow_;
     for (int i = 0; i < layers; ++i) add(graph, i);
     return graph;
   }
@@ -40,7 +43,12 @@ class RecurrentGenerator {
                   units = pick(1, 37);
     const bool batch_first = flip();
     GraphBuilder b(graph, {fmt::format("layer{}", layer)});
-    auto constant = [&](const Shape& shape) { return b.add_constant(random_tensor({DType::f32, shape, {}}, random_())); };
+    auto constant = [&](const Shape& shape) {
+      Tensor values = random_tensor({DType::f32, shape, {}}, random_());
+      if (is_narrow_)
+        for (float& x : values.as<float>()) x = nn::f16_to_float(nn::float_to_f16(x));
+      return b.add_constant(std::move(values));
+    };
     auto input = [&](const char* name, const Shape& shape) { return graph.add_input(name, {DType::f32, shape, {}}); };
     const Shape state = batch_first ? Shape{batch, d, units} : Shape{d, batch, units};
     const int64_t all = kind.gates * units;
@@ -73,6 +81,7 @@ class RecurrentGenerator {
   }
 
   std::mt19937 random_;
+  bool is_narrow_;
 };
 
 /// Compiles the graph, runs it and compares it with its evaluation. Returns the rows that served it.
@@ -104,7 +113,12 @@ inline std::set<std::string> check_recurrent_layers(Graph graph, const CommonOpt
     }
   }
   std::set<std::string> rows;
-  for (const Step& step : c->program.steps) rows.insert(fmt::format("{}.{}", step.call.family, step.call.row->variant));
+  for (const Step& step : c->program.steps) {
+    rows.insert(fmt::format("{}.{}", step.call.family, step.call.row->variant));
+    if ((step.call.row->narrow & kGateWeights) != kGateWeights) continue;
+    for (size_t operand : {size_t{1}, size_t{2}})
+      CHECK((c->program.tensor(step.call.inputs[operand]).type.dtype == DType::f16) == c->imported.has_narrow_weights);
+  }
   return rows;
 }
 

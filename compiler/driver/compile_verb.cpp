@@ -98,9 +98,10 @@ ExitCode run(Options& options, const Terminal& terminal) {
   propose_states(compiled->imported, compiled->states, notes);
   terminal.report(notes);
   BundleOptions bundle;
-  bundle.vectors = make_test_vectors(*compiled, options.vectors);
-  if (options.vectors > 0 && bundle.vectors.empty())
-    terminal.report(Diagnostic{DiagId::limit_exceeded, Severity::note, "the self-test is left out: the model is too large to be evaluated in the compiler.",
+  if (Result<std::vector<TestVector>> vectors = make_test_vectors(*compiled, options.vectors))
+    bundle.vectors = *std::move(vectors);
+  else
+    terminal.report(Diagnostic{vectors.diagnostic().id, Severity::note, "the self-test is left out: " + vectors.diagnostic().message,
                                "`kiln diff` compares the emitted code with ONNX Runtime.", {}, options.common.model.string()});
   if (options.output.empty()) options.output = compiled->program.name;
   std::vector<OutputFile> files = emit_bundle(compiled->program, compiled->target, compiled->info, bundle);

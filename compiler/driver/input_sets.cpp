@@ -33,6 +33,7 @@ Status fit_type(const Program& program, const IoTensor& io, Tensor& tensor) {
   const TensorType& wanted = type_of(program, io);
   bool on_grid = is_integer(wanted.dtype) && wanted.quant && !wanted.quant->per_axis();
   if (on_grid && tensor.type.dtype == DType::f32) tensor = quantized_tensor(tensor, *wanted.quant);
+  if (wanted.dtype == DType::bf16 && tensor.type.dtype == DType::u16) tensor.type.dtype = DType::bf16;  // NumPy has no bf16
   if (tensor.type.dtype == wanted.dtype && tensor.type.shape == wanted.shape) return Done{};
   std::string hint =
       tensor.type.dtype != wanted.dtype ? "convert the data." : "reshape the data, or give the model's shape by --input-shape or --dim.";

@@ -121,6 +121,7 @@ void add_target_options(CLI::App& app, CommonOptions& options) {
          "speed (default), or size: layers of one kind share one copy of their code")
       ->type_name("GOAL")
       ->check(CLI::IsMember({"speed", "size"}));
+  app.add_flag("--wide-weights", options.wide_weights, "Store f16 and bf16 weights as f32: twice the bytes, less work to read");
   app.add_option_function<std::string>(
          "--name", [&options](const std::string& name) { options.name = value_or_throw(checked_name(name)); },
          "Prefix of the emitted functions; default: the file's name")

@@ -30,13 +30,14 @@ struct CommonOptions {
   std::filesystem::path dot;         ///< --dot: the graph after the graph passes; empty: not written
   std::vector<std::string> explain;  ///< --explain: "kernels"
   bool reference_kernels = false;    ///< only `ref` rows of the kernel catalogue
+  bool wide_weights = false;         ///< --wide-weights: those of 16-bit models are stored as f32
 };
 
 /// MODEL, --dim, --input-shape.
 void add_model_options(CLI::App& app, CommonOptions& options);
 /// --state.
 void add_state_option(CLI::App& app, CommonOptions& options);
-/// --target, --cpu, --march, --optimize, --name.
+/// --target, --cpu, --march, --optimize, --wide-weights, --name.
 void add_target_options(CLI::App& app, CommonOptions& options);
 /// --disable-pass, --print-after, --stop-after, --time-passes, --dot, --dump-dir, --explain.
 void add_pass_options(CLI::App& app, CommonOptions& options);

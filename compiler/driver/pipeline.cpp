@@ -62,9 +62,10 @@ Status optimize(Graph& graph, const CommonOptions& options, PassContext& context
 }
 
 /// Program passes, in order.
-Status finish_program(Program& program, const CommonOptions& options, PassContext& context) {
+Status finish_program(Program& program, bool has_narrow_weights, const CommonOptions& options, PassContext& context) {
   KernelOptions kernels;
   kernels.reference_only = options.reference_kernels;
+  kernels.narrow_weights = has_narrow_weights && !options.wide_weights;
   if (explains(options, "kernels")) kernels.explain = [](const std::string& line) { fmt::print("{}\n", line); };
   // Every call gets its kernel, with the weights in the order that kernel reads.
   if (Status s = select_kernels(program, kernels, context); !s) return s;
@@ -96,7 +97,7 @@ std::optional<Compiled> compile_graph(ImportedModel model, const CommonOptions& 
   Result<Program> program = lower(out.graph, bundle_name(options, out.info), context, out.states);
   if (!program) return failed(program.diagnostic());
   out.program = *std::move(program);
-  if (Status s = finish_program(out.program, options, context); !s) return failed(s.diagnostic());
+  if (Status s = finish_program(out.program, out.imported.has_narrow_weights, options, context); !s) return failed(s.diagnostic());
   return out;
 }
 
@@ -179,11 +180,11 @@ bool is_quick_to_evaluate(const Graph& graph) {
 
 }  // namespace
 
-std::vector<TestVector> make_test_vectors(const Compiled& compiled, int count) {
+Result<std::vector<TestVector>> make_test_vectors(const Compiled& compiled, int count) {
   // Of quantized models the integer graph is what the emitted code computes to the bit; the float form of the model rounds elsewhere.
   const Graph& graph = is_quantized(compiled.graph) ? compiled.graph : compiled.imported;
   std::vector<TestVector> vectors;
-  if (!is_quick_to_evaluate(graph)) return vectors;
+  if (!is_quick_to_evaluate(graph)) return error(DiagId::limit_exceeded, "the model is too large to be evaluated in the compiler.");
   Sequence sequence(graph, compiled.states);
   for (int v = 0; v < count; ++v) {
     std::vector<Tensor> inputs;
@@ -191,7 +192,7 @@ std::vector<TestVector> make_test_vectors(const Compiled& compiled, int count) {
     for (size_t i = 0; i < graph.inputs.size(); ++i, ++seed)
       if (!sequence.is_state(i)) inputs.push_back(random_tensor(graph.type(graph.inputs[i]), seed + 1));
     Result<TestVector> vector = sequence.step(std::move(inputs));
-    if (!vector) break;
+    if (!vector) return std::move(vector).diagnostic();
     vectors.push_back(*std::move(vector));
   }
   return vectors;

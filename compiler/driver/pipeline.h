@@ -31,8 +31,8 @@ std::optional<Compiled> compile_model(const CommonOptions& options, Diagnostics&
 std::optional<Compiled> compile_graph(ImportedModel model, const CommonOptions& options, Diagnostics& diagnostics);
 
 /// `count` test vectors: reproducible random inputs and what the reference evaluation makes of them: of the imported graph, or of
-/// the final one where the model is quantized. Fewer when an operator has no reference evaluation. Those of a model that keeps state are the
-/// steps of one sequence.
-std::vector<TestVector> make_test_vectors(const Compiled& compiled, int count);
+/// the final one where the model is quantized. Those of a model that keeps state are the steps of one sequence. Errors: limit_exceeded, and
+/// those of operators without a reference evaluation.
+Result<std::vector<TestVector>> make_test_vectors(const Compiled& compiled, int count);
 
 }  // namespace kiln

@@ -94,6 +94,8 @@ std::set<std::string> kernel_headers(const Program& program) {
   for (const Step& step : program.steps) {
     out.emplace(step.call.row->header);
     for (const std::string& functor : step.call.functors) out.insert(functor_header(functor));
+    for (size_t i = 0; i < step.call.inputs.size(); ++i)
+      if (step.call.takes_narrow(i, program.tensor(step.call.inputs[i]).type.dtype)) out.insert("nn/narrow.h");
     for (const std::vector<TensorId>& operands : {step.call.inputs, step.call.outputs})
       for (TensorId id : operands) has_double = has_double || program.tensor(id).type.dtype == DType::f64;
   }

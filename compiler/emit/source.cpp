@@ -30,6 +30,20 @@ std::string operand(const BundleContext& c, TensorId id, bool is_output) {
   return fmt::format("at<{}{}>(arena, memory::{})", is_output ? "" : "const ", type, t.name);
 }
 
+/// What stands for weights in 16 bits: the struct of nn/narrow.h.
+std::string_view narrow_type(DType dtype) { return dtype == DType::bf16 ? "nn::Bf16" : "nn::F16"; }
+
+std::string input_type(const KernelCall& call, size_t i, DType dtype) {
+  if (call.takes_narrow(i, dtype)) return std::string(narrow_type(dtype));
+  return fmt::format("const {}*", dtype_c_name(dtype));
+}
+
+std::string input(const BundleContext& c, const KernelCall& call, size_t i) {
+  const DType dtype = c.program.tensor(call.inputs[i]).type.dtype;
+  std::string pointer = operand(c, call.inputs[i], false);
+  return call.takes_narrow(i, dtype) ? fmt::format("{}{{{}}}", narrow_type(dtype), pointer) : pointer;
+}
+
 /// Calls with one argument a line where they are long.
 void write_call(CodeWriter& out, const std::string& function, const std::vector<std::string>& arguments) {
   std::string head = function + "(";
@@ -65,7 +79,7 @@ void write_shared_kernel(CodeWriter& out, const BundleContext& c, const KernelCo
     arguments.push_back(name);
   };
   for (size_t i = 0; i < call.inputs.size(); ++i)
-    add(fmt::format("const {}*", dtype_c_name(p.tensor(call.inputs[i]).type.dtype)), fmt::format("x{}", i));
+    add(input_type(call, i, p.tensor(call.inputs[i]).type.dtype), fmt::format("x{}", i));
   for (size_t i = 0; i < call.outputs.size(); ++i)
     add(fmt::format("{}*", dtype_c_name(p.tensor(call.outputs[i]).type.dtype)), fmt::format("y{}", i));
   if (call.scratch) add("uint8_t*", "scratch");
@@ -96,7 +110,7 @@ void write_layer(CodeWriter& out, const BundleContext& c, const KernelCopy& copy
   std::vector<std::string> arguments;
   if (!copy.is_shared()) arguments.push_back(fmt::format("Layer{}{{}}", i + 1));
   else if (!copy.variables[layer].empty()) arguments.emplace_back("d");
-  for (TensorId id : call.inputs) arguments.push_back(operand(c, id, false));
+  for (size_t k = 0; k < call.inputs.size(); ++k) arguments.push_back(input(c, call, k));
   for (TensorId id : call.outputs) arguments.push_back(operand(c, id, true));
   if (call.scratch) arguments.push_back(operand(c, *call.scratch, true));
   const ProgramTensor& result = c.program.tensor(call.outputs.front());

@@ -30,6 +30,13 @@ bool has_type_of(const OnnxNode& node, size_t output, size_t input) {
   return !schema || type_of_formal(schema->outputs(), output) == type_of_formal(schema->inputs(), input);
 }
 
+/// The input whose type output 0 has, for operators whose schema in the installed libonnx does not say so.
+std::optional<size_t> type_giver(const OnnxNode& node) {
+  if (node.type == "GridSample") return 0;
+  if (node.type == "RMSNormalization" || node.type == "DequantizeLinear") return 1;
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<std::vector<ValueId>> Importer::build(const OpDef& op, const OnnxNode& node, GraphBuilder& builder) {
@@ -43,6 +50,8 @@ Result<std::vector<ValueId>> Importer::build(const OpDef& op, const OnnxNode& no
 }
 
 Result<std::vector<ValueId>> Importer::build_in_f32(const OpDef& op, OnnxNode node, GraphBuilder& builder) {
+  const std::optional<size_t> giver = type_giver(node);
+  const DType given = giver && node.has(*giver) ? builder.type(node.inputs[*giver]).dtype : DType::f32;
   size_t first_narrow = node.inputs.size();
   DType narrow = DType::f32;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
@@ -59,8 +68,10 @@ Result<std::vector<ValueId>> Importer::build_in_f32(const OpDef& op, OnnxNode no
   if (!values) return values;
   for (size_t i = 0; i < values->size(); ++i) {
     const ValueId wide = (*values)[i];
-    if (wide == kNoValue || builder.type(wide).dtype != DType::f32 || !has_type_of(node, i, first_narrow)) continue;
-    Result<ValueId> rounded = cast(builder, wide, narrow);
+    if (wide == kNoValue || builder.type(wide).dtype != DType::f32) continue;
+    const bool by_giver = giver && i == 0;
+    if (by_giver ? !is_narrow(given) : !has_type_of(node, i, first_narrow)) continue;
+    Result<ValueId> rounded = cast(builder, wide, by_giver ? given : narrow);
     if (!rounded) return std::move(rounded).diagnostic();
     if (!builder.constant(*rounded)) in_f32_.emplace(*rounded, wide);
     (*values)[i] = *rounded;
@@ -70,6 +81,7 @@ Result<std::vector<ValueId>> Importer::build_in_f32(const OpDef& op, OnnxNode no
 
 Result<ValueId> Importer::in_f32(ValueId value, GraphBuilder& builder) {
   if (auto it = in_f32_.find(value); it != in_f32_.end()) return it->second;
+  if (builder.constant(value)) graph_.has_narrow_weights = true;
   Result<ValueId> wide = cast(builder, value, DType::f32);
   if (wide && !builder.constant(*wide)) in_f32_.emplace(value, *wide);
   return wide;

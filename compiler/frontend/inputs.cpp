@@ -198,11 +198,12 @@ class Binder {
       const auto& dim = shape_of(input).dim(i);
       std::optional<int64_t> value = known(input, i);
       if (!value && dim.has_dim_value() && (dim.dim_value() == 0 || dim.dim_value() < -1)) {
-        report(error(DiagId::bad_dimensions,
-                     fmt::format("dimension {} of input '{}' is {}, it must be at least 1.", i,
-                                 input.name(), dim.dim_value()),
-                     fmt::format("give the shape with `--input-shape {}={}`.", input.name(),
-                                 example(input))));
+        const bool is_empty = dim.dim_value() == 0;
+        report(error(is_empty ? DiagId::unsupported_tensor : DiagId::bad_dimensions,
+                     is_empty ? fmt::format("dimension {} of input '{}' is 0, it holds no elements.", i, input.name())
+                              : fmt::format("dimension {} of input '{}' is {}, it must be at least 1.", i, input.name(), dim.dim_value()),
+                     fmt::format("{}give the shape with `--input-shape {}={}`.", is_empty ? "make it an initializer, or " : "",
+                                 input.name(), example(input))));
         return std::nullopt;
       }
       if (!value && i == 0 && !is_named(dim)) {

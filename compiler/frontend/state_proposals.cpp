@@ -34,15 +34,15 @@ Words words_of(const std::string& name) {
 
 /// Words that tell an old value from the new one.
 bool is_role(const std::string& word) {
-  static const std::set<std::string> kRoles = {"in",      "input",   "old",     "prev", "previous", "last", "init",
-                                               "initial", "cur",     "current", "out",  "output",   "new",  "next",
-                                               "n",       "updated", "final",   "0",    "o",        "i",    "t"};
+  static const std::set<std::string> kRoles = {"in",      "input", "old",     "prev", "previous", "last", "init", "initial",
+                                               "cur",     "current", "past",  "present", "out",  "output", "new", "next",
+                                               "n",       "updated", "final", "0",    "o",        "i",    "t"};
   return kRoles.count(word) > 0;
 }
 
 bool is_memory(const std::string& word) {
-  static const std::set<std::string> kMemory = {"state",  "states",  "hidden", "cell", "cache", "caches", "memory", "mem",
-                                                "buffer", "context", "h",      "c",    "hx",    "cx",     "hn",     "cn"};
+  static const std::set<std::string> kMemory = {"state",   "states", "hidden", "cell", "cache", "caches", "memory", "mem", "buffer",
+                                                "context", "past",   "h",      "c",    "hx",    "cx",     "hn",     "cn"};
   return kMemory.count(word) > 0;
 }
 
@@ -51,6 +51,10 @@ Words stem(const std::string& name) {
   Words out;
   for (std::string& word : words_of(name)) {
     if (is_role(word)) continue;
+    if (word == "values" && out == Words{"key"}) {  // transformers: "past_key_values.1.key" becomes "present.1.key"
+      out.clear();
+      continue;
+    }
     if (word == "hn" || word == "cn" || word == "hx" || word == "cx") word.pop_back();
     out.push_back(std::move(word));
   }

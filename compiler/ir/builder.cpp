@@ -43,7 +43,7 @@ Result<std::vector<ValueId>> GraphBuilder::add_multi(const OpDef& op, std::vecto
     args.constants.push_back(graph_.constant(v));
     all_constant = all_constant && (v == kNoValue || args.constants.back() != nullptr);
   }
-  Result<std::vector<TensorType>> types = op.infer(args);
+  Result<std::vector<TensorType>> types = infer_types(args);
   if (!types) return std::move(types).diagnostic();
   for (const TensorType& type : *types)
     if (Status s = check_shape(type.shape); !s) return std::move(s).diagnostic();

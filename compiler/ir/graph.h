@@ -47,6 +47,7 @@ class Graph {
  public:
   std::string name = "model";
   std::vector<ValueId> inputs;
+  bool has_narrow_weights = false;  ///< the model stores floats in 16 bits, which the graph has as f32
 
   // --- reading
   [[nodiscard]] const Value& value(ValueId id) const { return values_[index(id)]; }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/ir/opdef.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace kiln {
@@ -11,6 +13,14 @@ const OpDef* OpTable::find(std::string_view core_name) const {
   for (const OpDef* op : ops_)
     if (op->is_core() && op->name == core_name) return op;
   return nullptr;
+}
+
+Result<std::vector<TensorType>> infer_types(const OpArgs& args) {
+  if (!args.op.is(kMovesData | kAnyElements))
+    for (const TensorType* type : args.inputs)
+      if (type && (type->dtype == DType::f16 || type->dtype == DType::bf16))
+        return error(DiagId::unsupported_type, fmt::format("'{}' of {} is not supported.", args.op.name, dtype_name(type->dtype)));
+  return args.op.infer(args);
 }
 
 namespace {

@@ -78,6 +78,8 @@ inline constexpr uint32_t kMovesData = 1u << 2;
 inline constexpr uint32_t kView = 1u << 3;
 /// Its kernel applies the functor of attribute "act" (with "alpha", "beta") to what it computes: fuse-activation may set it.
 inline constexpr uint32_t kFusesActivation = 1u << 4;
+/// Takes elements of every type as they are. All others compute f16 and bf16 as f32 only.
+inline constexpr uint32_t kAnyElements = 1u << 5;
 
 /// How far the emitted code may be from ONNX Runtime: |a - b| <= absolute + relative * |b|.
 struct Tolerance {
@@ -93,7 +95,7 @@ struct OpDef {
   std::string_view functor = "";  ///< for elementwise operators: the struct in runtime-stubs/nn/functors.h
 
   /// Output types from input types and attributes; refuses everything the core operator does not allow, so it is the
-  /// checker as well. Required for core operators. Errors: bad_node, unsupported_node, ...
+  /// checker as well. Required for core operators; call it through infer_types. Errors: bad_node, unsupported_node, ...
   Result<std::vector<TensorType>> (*infer)(const OpArgs&) = nullptr;
   /// Builds core nodes for an ONNX node and returns one value per ONNX output (kNoValue for those nobody reads). When null,
   /// the ONNX operator's inputs and attributes are those of the core operator.
@@ -113,6 +115,9 @@ struct OpDef {
   [[nodiscard]] bool is_core() const { return !name.empty(); }
   [[nodiscard]] bool is(uint32_t trait) const { return (traits & trait) != 0; }
 };
+
+/// Output types of the operator, by its hook. Errors: unsupported_type for 16-bit floats where it does not take them.
+Result<std::vector<TensorType>> infer_types(const OpArgs& args);
 
 /// Finds records by name. compiler/ops provides the table of all operators.
 class OpTable {

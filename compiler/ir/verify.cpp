@@ -25,7 +25,7 @@ Status verify_node(const Graph& graph, NodeId id, const std::vector<bool>& defin
       return violation(fmt::format("{}: the use list of {} is wrong.", where, graph.value(v).name));
     all_constant = all_constant && graph.constant(v);
   }
-  Result<std::vector<TensorType>> types = node.op->infer(graph.args(id));
+  Result<std::vector<TensorType>> types = infer_types(graph.args(id));
   if (!types) return violation(fmt::format("{}: {}", where, types.diagnostic().message));
   if (types->size() != node.outputs.size())
     return violation(fmt::format("{}: {} outputs, inference says {}.", where, node.outputs.size(), types->size()));

@@ -78,12 +78,58 @@ ImportResult import_cast_like(const OnnxNode& node, GraphBuilder& b) {
   return one(cast(b, node.inputs[0], b.type(node.inputs[1]).dtype));
 }
 
+// ---- bit_cast: attribute to; the bytes of each element read as another type of the same size
+
+InferResult infer_bit_cast(const OpArgs& args) {
+  InferResult types = infer_cast(args);
+  if (!types) return types;
+  const DType from = args.in(0).dtype, to = types->front().dtype;
+  for (DType dtype : {from, to})
+    if (dtype == DType::boolean || dtype == DType::i4 || dtype == DType::u4)
+      return error(DiagId::unsupported_type, fmt::format("the bits of {} are not defined.", dtype_name(dtype)));
+  if (element_bytes(from) != element_bytes(to))
+    return bad_node(fmt::format("{} and {} differ in size.", dtype_name(from), dtype_name(to)));
+  return types;
+}
+
+EvalResult eval_bit_cast(const OpArgs& args) {
+  Tensor y(*args.outputs[0]);
+  std::span<const std::byte> from = args.constant(0)->bytes();
+  std::copy(from.begin(), from.end(), y.bytes().begin());
+  return std::vector<Tensor>{std::move(y)};
+}
+
+Status lower_bit_cast(const Graph&, const Node& node, Lowering& lowering) {
+  lowering.view(node.outputs[0], lowering.tensor(node.inputs[0]));
+  return Done{};
+}
+
+ImportResult import_bit_cast(const OnnxNode& node, GraphBuilder& b) {
+  const int64_t number = node.attrs.i("to");
+  std::optional<DType> to = dtype_from_onnx(number);
+  if (!to) return error(DiagId::unsupported_type, fmt::format("bits as ONNX element type {} are not supported.", number));
+  return one(b.add(ops::bit_cast, {node.inputs[0]}, {{"to", std::string(dtype_name(*to))}}));
+}
+
+constexpr OpDef bit_cast_op() {
+  OpDef op;
+  op.name = "bit_cast";
+  op.summary = "the bits of elements as another type of the same size";
+  op.onnx = {.type = "BitCast", .attrs = std::span(kCastAttrs).first(1), .since = 26, .max_inputs = 1};
+  op.traits = kElementwise | kAnyElements;
+  op.infer = infer_bit_cast;
+  op.import = import_bit_cast;
+  op.eval = eval_bit_cast;
+  op.lower = lower_bit_cast;
+  return op;
+}
+
 constexpr OpDef cast_op() {
   OpDef op;
   op.name = "cast";
   op.summary = "conversion to another element type";
   op.onnx = {.type = "Cast", .attrs = kCastAttrs, .max_inputs = 1};
-  op.traits = kElementwise;
+  op.traits = kElementwise | kAnyElements;
   op.infer = infer_cast;
   op.import = import_cast;
   op.eval = eval_cast;
@@ -109,6 +155,7 @@ Result<ValueId> cast(GraphBuilder& b, ValueId x, DType to) {
 namespace ops {
 const OpDef cast = cast_op();
 const OpDef cast_like = cast_like_op();
+const OpDef bit_cast = bit_cast_op();
 }  // namespace ops
 
 }  // namespace kiln

@@ -14,9 +14,9 @@ namespace {
 
 InferResult infer_dft(const OpArgs& args) {
   if (Status s = check_operands(args, 3); !s) return std::move(s).diagnostic();
-  if (Status s = check_floats(args); !s) return std::move(s).diagnostic();
   const TensorType& x = args.in(0);
   if (x.dtype != DType::f32) return error(DiagId::unsupported_type, fmt::format("a Fourier transform of {} is not supported, only of f32.", dtype_name(x.dtype)));
+  if (Status s = check_floats(args); !s) return std::move(s).diagnostic();
   const Attrs& attrs = args.attrs;
   const int64_t length = attrs.i("length"), frames = attrs.i("frames"), bins = attrs.i("bins");
   if (x.rank() != 3 || (x.shape[2] != 1 && x.shape[2] != 2)) return bad_node(fmt::format("the signal is {}, [batch, samples, 1 or 2] is needed.", to_string(x)));

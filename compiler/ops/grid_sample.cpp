@@ -222,6 +222,8 @@ Result<ValueId> deformed_samples(const OnnxNode& node, GraphBuilder& b, const De
 ImportResult import_deform_conv(const OnnxNode& node, GraphBuilder& b) {
   Result<Deform> d = deform_sizes(node, b);
   if (!d) return std::move(d).diagnostic();
+  if (const DType dtype = b.type(node.inputs[0]).dtype; dtype != DType::f32)
+    return error(DiagId::unsupported_type, fmt::format("a deformable convolution of {} is not supported, only of f32.", dtype_name(dtype)));
   Result<ValueId> y = deformed_samples(node, b, *d);
   if (y) y = transpose(b, *y, {0, 2, 3, 1, 4});
   if (y) y = reshape(b, *y, {d->n, d->height * d->width, d->taps, d->groups, d->c / d->groups});

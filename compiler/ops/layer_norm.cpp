@@ -16,17 +16,20 @@ Status check_layer_norm(const OpArgs& args) {
   for (size_t i = 0; i < 3; ++i)
     if (!args.has(i)) return bad_node(fmt::format("input {} is missing.", i));
   const TensorType& x = args.in(0);
-  for (size_t i = 1; i < 3; ++i)
-    if (x.shape.empty() || args.in(i).shape != Shape{x.shape.back()} || args.in(i).dtype != DType::f32)
+  for (size_t i = 1; i < 3; ++i) {
+    if (args.in(i).dtype != DType::f32)
+      return error(DiagId::unsupported_type, fmt::format("layer normalization by {} is not supported, only by f32.", dtype_name(args.in(i).dtype)));
+    if (x.shape.empty() || args.in(i).shape != Shape{x.shape.back()})
       return bad_node(fmt::format("the input is {}, scale {} and bias {} do not fit its last dimension.", to_string(x), to_string(args.in(1)),
                                   to_string(args.in(2))));
+  }
   return Done{};
 }
 
 InferResult infer_layer_norm(const OpArgs& args) {
-  if (Status s = check_layer_norm(args); !s) return std::move(s).diagnostic();
-  if (args.in(0).dtype != DType::f32)
+  if (args.has(0) && args.in(0).dtype != DType::f32)
     return error(DiagId::unsupported_type, fmt::format("layer normalization of {} is not supported, only of f32.", dtype_name(args.in(0).dtype)));
+  if (Status s = check_layer_norm(args); !s) return std::move(s).diagnostic();
   return std::vector<TensorType>{{DType::f32, args.in(0).shape, {}}};
 }
 

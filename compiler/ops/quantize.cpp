@@ -236,6 +236,9 @@ ImportResult import_quantize(const OnnxNode& node, GraphBuilder& b) {
 ImportResult import_dequantize(const OnnxNode& node, GraphBuilder& b) {
   DType dtype = b.type(node.inputs[0]).dtype;
   if (!is_grid_type(dtype) && dtype != DType::i32) return unsupported(fmt::format("dequantizing {} is not supported.", dtype_name(dtype)));
+  // The result has the type of the scale.
+  if (const DType scale = b.type(node.inputs[1]).dtype; scale != DType::f32)
+    return error(DiagId::unsupported_type, fmt::format("dequantizing to {} is not supported, only to f32.", dtype_name(scale)));
   Result<OnnxGrid> grid = onnx_grid(node, b, dtype);
   if (!grid) return std::move(grid).diagnostic();
   if (std::optional<Quant> quant = constant_grid(*grid, b)) return one(b.add(ops::dequantize, {node.inputs[0]}, quant_attrs(*quant)));

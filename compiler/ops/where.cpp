@@ -58,7 +58,7 @@ constexpr OpDef where_op() {
   op.name = "where";
   op.summary = "elements of the second operand where the first is true, else of the third";
   op.onnx = {.type = "Where", .attrs = {}, .since = 9, .min_inputs = 3, .max_inputs = 3};
-  op.traits = kElementwise;
+  op.traits = kElementwise | kAnyElements;
   op.infer = infer_where;
   op.eval = eval_where;
   op.lower = lower_where;

@@ -8,8 +8,8 @@ namespace kiln {
 std::span<const KernelRow> kernel_catalogue() {
   using namespace rules;
   static constexpr KernelRow kRows[] = {
-#define KILN_KERNEL(family, variant, types, needs, refuse, scratch, pack, tune, function, header) \
-  {#family, #variant, types, needs, function, header, refuse, scratch, pack, tune},
+#define KILN_KERNEL(family, variant, types, narrow, needs, refuse, scratch, pack, tune, function, header) \
+  {#family, #variant, types, narrow, needs, function, header, refuse, scratch, pack, tune},
 #include "kernels.def"
 #undef KILN_KERNEL
   };

@@ -28,12 +28,20 @@ struct KernelContext {
 /// Additional static constexpr int32_t members of the emitted descriptor (block sizes and the like).
 using Tuning = std::vector<std::pair<std::string, int32_t>>;
 
+/// Sets of operands, a bit each.
+enum OperandSet : uint32_t {
+  kNoOperand = 0,
+  kWeights = 1 << 1,
+  kGateWeights = 1 << 1 | 1 << 2,  ///< of a recurrent layer: those of the input and those of the state
+};
+
 /// One row: a function template that computes a family's calls. Rows stand best first; the first whose needs the target
 /// meets and whose predicate holds is taken.
 struct KernelRow {
   std::string_view family;    ///< "conv2d"
   std::string_view variant;   ///< "ref", "simd", ...; unique in the family
   std::string_view types;     ///< dtype of the first input: "f32", or "any"
+  uint32_t narrow;            ///< OperandSet: constant floats that the function also reads as nn::F16 or nn::Bf16
   uint32_t needs;             ///< Capability bits
   std::string_view function;  ///< "nn::ref::conv2d"
   std::string_view header;    ///< below runtime-stubs: "nn/ref/conv2d.h"

@@ -47,6 +47,11 @@ struct KernelCall {
   const KernelRow* row = nullptr;     ///< set by select-kernels, with the two below
   Tuning tuning;
   std::optional<TensorId> scratch;
+
+  /// Whether input `i`, of type `dtype`, is weights in 16 bits, which the function takes as nn::F16 or nn::Bf16.
+  [[nodiscard]] bool takes_narrow(size_t i, DType dtype) const {
+    return (dtype == DType::f16 || dtype == DType::bf16) && i < 32 && (row->narrow >> i & 1) != 0;
+  }
 };
 
 struct Step {

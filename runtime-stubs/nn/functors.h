@@ -111,7 +111,7 @@ struct neg {
 
 struct sign {
   template <class D, class T>
-  static KILN_INLINE T apply(const D&, T x) { return static_cast<T>((x > T(0)) - (x < T(0))); }
+  static KILN_INLINE T apply(const D&, T x) { return x != x ? x : static_cast<T>((x > T(0)) - (x < T(0))); }
 };
 
 struct reciprocal {

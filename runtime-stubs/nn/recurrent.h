@@ -4,7 +4,7 @@
 //   kUnits<D>: the units of a block
 //   start<Sums>(d, unit, b, sums): sums[s * kUnits + k] = bias s of unit + k
 //   add<Count>(d, unit, first, gates, w, in, x, sums): sums[g * kUnits + k] += w[gate first + g][unit + k] . x, for g below Count; w has
-//       `gates` gates
+//       `gates` gates, and is a pointer to numbers, or of narrow.h
 // The sums of a unit and the gates of its weights:
 //   RNN   sums: the unit                          w, r: the unit
 //   LSTM  sums: i o f c                           w, r: i o f c
@@ -93,8 +93,8 @@ KILN_INLINE T* scratch_units(unsigned char* scratch, int32_t first) {
 // The layers. F, G, H: the activations f, g, h of ONNX.
 template <class Product>
 struct Layers {
-  template <class F, class D, class T, class L>
-  static KILN_INLINE void rnn(const D& d, const T* x, const T* w, const T* r, const T* b, const L* lens, const T* h0, T* y, T* h,
+  template <class F, class D, class T, class W, class R, class L>
+  static KILN_INLINE void rnn(const D& d, const T* x, W w, R r, const T* b, const L* lens, const T* h0, T* y, T* h,
                               unsigned char* scratch = nullptr) {
     constexpr int32_t units = Product::template kUnits<D>;
     walk(d, x, lens, h0, h0, y, h, h, scratch_units<T>(scratch, 0), [&](const T* in, const T* old_h, T* new_h, const T*, T*) {
@@ -111,8 +111,8 @@ struct Layers {
   }
 
   // Without linear_before_reset the candidate needs r * h of all units, `reset`.
-  template <class F, class G, class D, class T, class L>
-  static KILN_INLINE void gru(const D& d, const T* x, const T* w, const T* r, const T* b, const L* lens, const T* h0, T* y, T* h,
+  template <class F, class G, class D, class T, class W, class R, class L>
+  static KILN_INLINE void gru(const D& d, const T* x, W w, R r, const T* b, const L* lens, const T* h0, T* y, T* h,
                               unsigned char* scratch = nullptr) {
     constexpr int32_t units = Product::template kUnits<D>;
     T* const reset = scratch_units<T>(scratch, d.sequence ? 0 : d.units);
@@ -155,8 +155,8 @@ struct Layers {
   }
 
   // Peepholes p: [units] of i, of o, of f.
-  template <class F, class G, class H, class D, class T, class L>
-  static KILN_INLINE void lstm(const D& d, const T* x, const T* w, const T* r, const T* b, const L* lens, const T* h0, const T* c0,
+  template <class F, class G, class H, class D, class T, class W, class R, class L>
+  static KILN_INLINE void lstm(const D& d, const T* x, W w, R r, const T* b, const L* lens, const T* h0, const T* c0,
                                const T* p, T* y, T* h, T* c, unsigned char* scratch = nullptr) {
     constexpr int32_t units = Product::template kUnits<D>;
     walk(d, x, lens, h0, c0, y, h, c, scratch_units<T>(scratch, 0), [&](const T* in, const T* old_h, T* new_h, const T* old_c, T* new_c) {

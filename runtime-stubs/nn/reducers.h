@@ -34,17 +34,18 @@ struct reduce_prod {
   template <class T> static KILN_INLINE T finish(T product, int32_t) { return product; }
 };
 
+// NaN among the elements is the result, as in NumPy.
 struct reduce_max {
   template <class T> static KILN_INLINE T start() { return limits<T>::lowest(); }
-  template <class T> static KILN_INLINE T step(T best, T x) { return best > x ? best : x; }
-  template <class T> static KILN_INLINE T join(T a, T b) { return a > b ? a : b; }
+  template <class T> static KILN_INLINE T step(T best, T x) { return x > best || x != x ? x : best; }
+  template <class T> static KILN_INLINE T join(T a, T b) { return step(a, b); }
   template <class T> static KILN_INLINE T finish(T best, int32_t) { return best; }
 };
 
 struct reduce_min {
   template <class T> static KILN_INLINE T start() { return limits<T>::highest(); }
-  template <class T> static KILN_INLINE T step(T best, T x) { return best < x ? best : x; }
-  template <class T> static KILN_INLINE T join(T a, T b) { return a < b ? a : b; }
+  template <class T> static KILN_INLINE T step(T best, T x) { return x < best || x != x ? x : best; }
+  template <class T> static KILN_INLINE T join(T a, T b) { return step(a, b); }
   template <class T> static KILN_INLINE T finish(T best, int32_t) { return best; }
 };
 

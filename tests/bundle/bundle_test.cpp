@@ -25,7 +25,7 @@ std::unique_ptr<Compiled> compile(const fs::path& model, const std::string& cpu 
   return test::compile(options);
 }
 
-std::vector<OutputFile> bundle_of(const Compiled& c) { return emit_bundle(c.program, c.target, c.info, {make_test_vectors(c, 1), {}}); }
+std::vector<OutputFile> bundle_of(const Compiled& c) { return emit_bundle(c.program, c.target, c.info, {*make_test_vectors(c, 1), {}}); }
 
 TemporaryFolder written(const std::vector<OutputFile>& files) {
   Result<TemporaryFolder> folder = TemporaryFolder::create();

@@ -38,7 +38,7 @@ Compiled compiled(const Graph& graph, const std::string& file) {
 void builds(const Compiled& c) {
   Result<TemporaryFolder> folder = TemporaryFolder::create();
   REQUIRE(folder.ok());
-  REQUIRE(write_folder(folder->path() / "b", emit_bundle(c.program, c.target, c.info, {make_test_vectors(c, 1), {}})).ok());
+  REQUIRE(write_folder(folder->path() / "b", emit_bundle(c.program, c.target, c.info, {*make_test_vectors(c, 1), {}})).ok());
   for (const std::string& source : {c.program.name + ".cpp", c.program.name + "_weights.cpp", std::string("selftest/main.cpp")}) {
     Result<ProcessResult> result = run_process({"g++", "-std=c++17", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fsyntax-only", source}, folder->path() / "b");
     REQUIRE(result.ok());

@@ -118,7 +118,7 @@ class ModelTrial {
     }
     ++accepted_;
     BundleOptions options;
-    options.vectors = make_test_vectors(*compiled, 1);
+    if (Result<std::vector<TestVector>> vectors = make_test_vectors(*compiled, 1)) options.vectors = *std::move(vectors);
     return emit_bundle(compiled->program, compiled->target, compiled->info, options).empty() ? "no files" : "";
   }
 

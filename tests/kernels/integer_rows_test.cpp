@@ -59,7 +59,7 @@ class CallSet {
     Diagnostics diagnostics;
     PassContext context{*target, diagnostics};
     Program program = program_;
-    REQUIRE(select_kernels(program, {reference_only, {}}, context).ok());
+    REQUIRE(select_kernels(program, {.reference_only = reference_only, .explain = {}}, context).ok());
     REQUIRE(plan_memory(program, context).ok());
     ModelInfo info{"layers", std::string(64, '0'), 13, "", {}};
     Result<BuiltBundle> host = BuiltBundle::build(program, *target, emit_bundle(program, *target, info, {}), {});

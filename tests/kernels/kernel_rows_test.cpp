@@ -22,7 +22,8 @@ constexpr int kLayersPerBundle = 40;
 /// Layers of one family side by side, each with an input and an output of its own.
 class LayerSet {
  public:
-  explicit LayerSet(uint32_t seed) : random_(seed) {}
+  /// `stored`: the type in which the model has the weights: f32, f16 or bf16.
+  explicit LayerSet(uint32_t seed, std::string stored = "f32") : random_(seed), stored_(std::move(stored)) {}
 
   int pick(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
   std::string activation() {
@@ -35,12 +36,18 @@ class LayerSet {
     body_ += constants + fmt::format("  %y{} = {}\n", count_, call);
     ++count_;
   }
+  /// The weights of the next layer, and what the graph makes of them.
+  [[nodiscard]] std::string weights(const std::string& shape) const {
+    if (stored_ == "f32") return fmt::format("  const %w{}: f32{} = random {}\n", count_, shape, 3 * count_);
+    return fmt::format("  const %s{0}: {1}{2} = random {3}\n  %w{0} = cast(%s{0}) {{to=\"f32\"}}\n", count_, stored_, shape, 3 * count_);
+  }
+  [[nodiscard]] bool is_narrow() const { return stored_ != "f32"; }
   [[nodiscard]] int count() const { return count_; }
   [[nodiscard]] std::string text() const { return fmt::format("graph @layers ({}) -> ({}) {{\n{}}}\n", inputs_, outputs_, body_); }
 
  private:
   std::mt19937 random_;
-  std::string inputs_, outputs_, body_;
+  std::string stored_, inputs_, outputs_, body_;
   int count_ = 0;
 };
 
@@ -56,7 +63,7 @@ void add_conv(LayerSet& set, bool depthwise) {
   std::string pads = fmt::format("[{},{},{},{}]", set.pick(0, kh - 1), set.pick(0, kw - 1), set.pick(0, kh - 1), set.pick(0, kw - 1));
   std::string act = set.activation();
   set.add(fmt::format("[{},{},{},{}]", set.pick(1, 2), h, w, channels),
-          constant(fmt::format("w{}", k), fmt::format("[{},{},{},{}]", outputs, kh, kw, depthwise ? 1 : channels), 3 * k) +
+          set.weights(fmt::format("[{},{},{},{}]", outputs, kh, kw, depthwise ? 1 : channels)) +
               constant(fmt::format("b{}", k), fmt::format("[{}]", outputs), 3 * k + 1),
           fmt::format("conv2d(%x{0}, %w{0}, %b{0}) {{strides=[{1},{2}], pads={3}, dilations=[{4},{5}], groups={6}{7}{8}}}", k, set.pick(1, 3), set.pick(1, 3), pads,
                       dh, dw, depthwise ? channels : 1, act.empty() ? "" : ", ", act));
@@ -66,7 +73,7 @@ void add_dense(LayerSet& set) {
   int k = set.count(), in = set.pick(1, 90), out = set.pick(1, 150);
   std::string act = set.activation();
   set.add(fmt::format("[{},{}]", set.pick(0, 1) ? 1 : set.pick(1, 33), in),
-          constant(fmt::format("w{}", k), fmt::format("[{},{}]", out, in), 3 * k) + constant(fmt::format("b{}", k), fmt::format("[{}]", out), 3 * k + 1),
+          set.weights(fmt::format("[{},{}]", out, in)) + constant(fmt::format("b{}", k), fmt::format("[{}]", out), 3 * k + 1),
           fmt::format("dense(%x{0}, %w{0}, %b{0}) {{{1}}}", k, act));
 }
 
@@ -96,6 +103,7 @@ Compiled compiled_for(const Graph& graph, const std::string& target, const std::
 std::set<std::string> check(const LayerSet& set, const std::string& target, const std::string& cpu, bool reference_only) {
   Result<Graph> graph = parse_graph(set.text(), op_table());
   if (!graph) FAIL(to_string(graph.diagnostic()) << "\n" << set.text());
+  graph->has_narrow_weights = set.is_narrow();
   Compiled c = compiled_for(*graph, target, cpu, reference_only);
   std::vector<Tensor> inputs;
   for (ValueId v : graph->inputs) inputs.push_back(random_tensor(graph->type(v), inputs.size() + 1));
@@ -115,7 +123,11 @@ std::set<std::string> check(const LayerSet& set, const std::string& target, cons
     }
   }
   std::set<std::string> variants;
-  for (const Step& step : c.program.steps) variants.insert(fmt::format("{}.{}", step.call.family, step.call.row->variant));
+  for (const Step& step : c.program.steps) {
+    const DType weights = step.call.inputs.size() > 1 ? c.program.tensor(step.call.inputs[1]).type.dtype : DType::f32;
+    CHECK((weights == DType::f16 || weights == DType::bf16) == (set.is_narrow() && step.call.row->narrow != 0));
+    variants.insert(fmt::format("{}.{}", step.call.family, step.call.row->variant));
+  }
   return variants;
 }
 
@@ -162,4 +174,24 @@ TEST_CASE("pools of all rows agree with the reference") {
   LayerSet averages(5);
   while (averages.count() < kLayersPerBundle / 2) add_pool(averages, "average_pool2d");
   check_everywhere(averages, "average_pool2d.simd");
+}
+
+TEST_CASE("layers of all rows read weights in 16 bits") {
+  uint32_t seed = 6;
+  for (const char* stored : {"f16", "bf16"}) {
+    LayerSet convs(seed++, stored), depthwise(seed++, stored), denses(seed++, stored);
+    while (convs.count() < kLayersPerBundle / 4) add_conv(convs, false);
+    while (depthwise.count() < kLayersPerBundle / 4) add_conv(depthwise, true);
+    while (denses.count() < kLayersPerBundle / 4) add_dense(denses);
+    check_everywhere(convs, "conv2d.simd");
+    check_everywhere(depthwise, "depthwise2d.simd");
+    check_everywhere(denses, "dense.simd");
+    for (const char* board : {"cortex-m4", "rv32imafc"}) {
+      CHECK(check(convs, board, "", false).count("conv2d.fpu") == 1);
+      CHECK(check(depthwise, board, "", false).count("depthwise2d.fpu") == 1);
+      CHECK(check(denses, board, "", false).count("dense.fpu") == 1);
+    }
+    CHECK(check(denses, "rv32gcv", "", false).count("dense.rvv") == 1);
+    CHECK(check(denses, "cortex-m0", "", false).count("dense.ref") == 1);
+  }
 }

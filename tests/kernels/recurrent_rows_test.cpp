@@ -17,3 +17,12 @@ TEST_CASE("recurrent layers of all rows agree with the reference") {
   const std::set<std::string> rows = test::check_recurrent_layers(test::RecurrentGenerator(2).graph(kLayers), options, {.sanitize = true});
   for (const char* row : {"rnn.ref", "gru.ref", "lstm.ref"}) CHECK(rows.count(row) == 1);
 }
+
+TEST_CASE("recurrent layers of all rows read weights in 16 bits") {
+  constexpr int kLayers = 18;
+  for (const char* target : {"host", "cortex-m4", "cortex-m0"}) {
+    CommonOptions options;
+    options.target = target;
+    test::check_recurrent_layers(test::RecurrentGenerator(3, true).graph(kLayers), options, {});
+  }
+}

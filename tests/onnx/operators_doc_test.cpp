@@ -181,6 +181,9 @@ Without a record: imported by their definition in ONNX, or taken apart by the im
 | ONNX operator | official cases: pass, refused |
 |---|---|
 {}
+NaN goes through arithmetic and reductions; where it is among the elements of a maximum pool, a sort (TopK) or an ArgMax, the result is
+unspecified. Numbers outside the range of an integer type become its nearest bound when they are cast to it, and NaN becomes 0.
+
 ## What is refused
 
 By operator: how many official cases, and why.

@@ -228,7 +228,7 @@ TEST_CASE("a run without a reset computes from what the arena holds") {
 TEST_CASE("a bundle says what it keeps") {
   std::unique_ptr<Compiled> c = compiled(recurrent_model("LSTM"), {{"sn", "s"}});
   std::map<std::string, std::string> files;
-  for (const OutputFile& file : emit_bundle(c->program, c->target, c->info, {make_test_vectors(*c, 3), {}})) files[file.path] = file.bytes;
+  for (const OutputFile& file : emit_bundle(c->program, c->target, c->info, {*make_test_vectors(*c, 3), {}})) files[file.path] = file.bytes;
   CHECK(files["model.h"].find("void model_reset(void* arena);") != std::string::npos);
   CHECK(files["model.h"].find("48 bytes of state") != std::string::npos);
   CHECK(files["model.h"].find("model_input_s(") == std::string::npos);
@@ -303,6 +303,7 @@ TEST_CASE("states are recognised by name, type and use") {
   CHECK(pass("conv_cache", "conv_cache_out") == "conv_cache_out=conv_cache");
   CHECK(pass("prevMean", "nextMean") == "nextMean=prevMean");
   CHECK(pass("hidden", "o1") == "o1=hidden");
+  CHECK(pass("past_key_values_1_key", "present_1_key") == "present_1_key=past_key_values_1_key");
   CHECK(pass("a", "b").empty());
   // Two outputs fit and no name says which; an input that is not alone.
   CHECK(found("g (float[4] x, float[4] state) => (float[4] y, float[4] z) { y = Relu(x)  z = Relu(state) }").empty());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ONNX import of models that store 16-bit floats.
+#include "compiler/driver/pipeline.h"
 #include "compiler/ops/evaluate.h"
+#include "compiler/ops/ops.h"
 #include "tests/onnx_models.h"
 
 using namespace kiln;
@@ -66,4 +68,65 @@ TEST_CASE("only results of the operands' type are rounded to 16 bits", "[fronten
   CHECK(g.type(g.outputs()[0]).dtype == DType::f32);
   CHECK(g.type(g.outputs()[1]).dtype == DType::boolean);
   CHECK(g.type(g.outputs()[2]).dtype == DType::f16);
+}
+
+TEST_CASE("operators that compute take no 16-bit floats as they are", "[frontend]") {
+  // As integers the bits of negative numbers are in the opposite order.
+  Imported pool = import_graph("agraph (float16[4] v) => (float16[1,1,1,1] y) <int64[4] s = {1, 1, 2, 2}> { x = Reshape(v, s)  y = MaxPool <kernel_shape = [2, 2]> (x) }");
+  INFO(pool.text());
+  REQUIRE(pool.model);
+  CHECK(run(pool, {halves({-2, -0.25f, 1, -1.25f})}).to_doubles() == std::vector<double>{1});
+  Imported norm = import_graph("agraph (float16[2,8] x, float16[8] s) => (float16[2,8] y) { y = LayerNormalization(x, s) }", {}, 17);
+  INFO(norm.text());
+  REQUIRE(norm.model);
+  CHECK(live_ops(norm.graph()) == "cast cast layer_norm cast");
+  Imported deform = import_graph("agraph (float16[1,1,3,3] x, float16[1,1,2,2] w, float16[1,8,2,2] o) => (float16[1,1,2,2] y) { y = DeformConv <kernel_shape = [2, 2]> (x, w, o) }", {}, 19);
+  INFO(deform.text());
+  CHECK(deform.model);
+}
+
+TEST_CASE("every operator but those that only move elements refuses 16-bit floats", "[frontend]") {
+  for (const OpDef* op : op_table().all()) {
+    if (!op->is_core()) continue;
+    const TensorType half{DType::f16, {2, 2}, {}};
+    const Attrs attrs;
+    Result<std::vector<TensorType>> types = infer_types({*op, attrs, {&half, &half, &half}, {nullptr, nullptr, nullptr}, {}});
+    if (op->is(kMovesData | kAnyElements)) continue;
+    INFO(op->name);
+    REQUIRE(!types.ok());
+    CHECK(types.diagnostic().id == DiagId::unsupported_type);
+  }
+}
+
+TEST_CASE("16-bit results have the type that ONNX gives them", "[frontend]") {
+  auto result = [](const std::string& graph, int opset) {
+    Imported m = import_graph(graph, {}, opset);
+    INFO(m.text());
+    REQUIRE(m.model);
+    return m.graph().type(m.graph().outputs()[0]).dtype;
+  };
+  CHECK(result("agraph (int8[4] x) => (float16[4] y) <float[1] f = {0.5}> { s = Cast <to = 10> (f)  y = DequantizeLinear(x, s) }", 19) == DType::f16);
+  CHECK(result("agraph (int8[4] x) => (float16[4] y) <float[1] f = {0.5}> { s = Cast <to = 10> (f)  y = DequantizeLinear(x, s) }", 23) == DType::f16);
+  CHECK(result("agraph (float16[1,1,4,4] x, float16[1,3,3,2] g) => (float16[1,1,3,3] y) { y = GridSample(x, g) }", 20) == DType::f16);
+  CHECK(result("agraph (float16[2,8] x, float[8] s) => (float[2,8] y) { y = RMSNormalization(x, s) }", 23) == DType::f32);
+}
+
+TEST_CASE("layers keep weights in 16 bits unless they are wanted wide", "[frontend]") {
+  const std::string model = "agraph (float16[1,4] x) => (float16[1,8] y) <float[4,8] f = {" + [] {
+    std::string text;
+    for (int i = 0; i < 32; ++i) text += fmt::format("{}{}", i ? ", " : "", 0.001 * i - 0.01);
+    return text;
+  }() + "}> { w = Cast <to = 10> (f)  y = MatMul(x, w) }";
+  for (const bool wide : {false, true}) {
+    Imported m = import_graph(model);
+    INFO(m.text());
+    REQUIRE(m.model);
+    CommonOptions options;
+    options.target = "cortex-m4";
+    options.wide_weights = wide;
+    Diagnostics diagnostics;
+    std::optional<Compiled> c = compile_graph(*std::move(m.model), options, diagnostics);
+    REQUIRE(c);
+    CHECK(c->program.weights_bytes() == (wide ? 4 : 2) * 32 + 4 * 8);  // and the zeros of a bias
+  }
 }

@@ -84,7 +84,11 @@ extern "C" {
 [[noreturn]] void board_exit(int code);
 
 // The bundle and the compiler may call these. Not by themselves: loops are kept from being recognised.
+#ifdef __clang__
+#define KILN_PLAIN_LOOP __attribute__((no_builtin))
+#else
 #define KILN_PLAIN_LOOP __attribute__((optimize("no-tree-loop-distribute-patterns")))
+#endif
 KILN_PLAIN_LOOP void* memcpy(void* to, const void* from, __SIZE_TYPE__ bytes) {
   unsigned char* t = static_cast<unsigned char*>(to);
   const unsigned char* f = static_cast<const unsigned char*>(from);

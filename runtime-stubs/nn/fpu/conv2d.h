@@ -32,8 +32,8 @@ struct Conv {
   }
   static KILN_INLINE int32_t tap_weights(const Layer& d) { return d.in_c * kBlock; }
   static KILN_INLINE bool lines(const Layer&, int32_t) { return false; }
-  template <int32_t Pixels>
-  static KILN_INLINE void channels(const Layer& d, Tile& t, bool, const float* w, const float* b) {
+  template <int32_t Pixels, class W>
+  static KILN_INLINE void channels(const Layer& d, Tile& t, bool, W w, const float* b) {
     conv_channels<Pixels>(t, w, d.kernel_h * d.kernel_w * d.in_c * kBlock, b, d.out_c);
   }
 };
@@ -54,15 +54,15 @@ struct Depthwise {
   static KILN_INLINE bool lines(const Layer& d, int32_t cols) {
     return d.kernel_w == 3 && cols == 3 && d.stride_w == 1 && d.dilation_w == 1;
   }
-  template <int32_t Pixels>
-  static KILN_INLINE void tile(const Tile& t, bool line, const float* w, const float* b, int32_t c) {
+  template <int32_t Pixels, class W>
+  static KILN_INLINE void tile(const Tile& t, bool line, W w, const float* b, int32_t c) {
     if (Pixels == 4 && line)
       depthwise_line(t, w, b, c);
     else
       depthwise_tile<Pixels>(t, w, b, c);
   }
-  template <int32_t Pixels>
-  static KILN_INLINE void channels(const Layer& d, Tile& t, bool line, const float* w, const float* b) {
+  template <int32_t Pixels, class W>
+  static KILN_INLINE void channels(const Layer& d, Tile& t, bool line, W w, const float* b) {
     t.end = d.in_c / kBlock * kBlock;
     tile<Pixels>(t, line, w, b, 0);
     if (t.end == d.in_c) return;
@@ -74,9 +74,9 @@ struct Depthwise {
 };
 
 // The pixels of a region of `height` x `width`; x points to the first input of its first pixel.
-template <class Kind>
-KILN_INLINE void region_tiles(const Layer& d, Tile& t, bool lines, int32_t height, int32_t width, const float* x, const float* w,
-                              const float* b, float* y) {
+template <class Kind, class W>
+KILN_INLINE void region_tiles(const Layer& d, Tile& t, bool lines, int32_t height, int32_t width, const float* x, W w, const float* b,
+                              float* y) {
   const int32_t next_row = (d.stride_h * d.in_w - width * d.stride_w) * d.in_c;
   int32_t column = 0;
   const auto put = [&](int32_t p) {
@@ -101,8 +101,8 @@ KILN_INLINE void region_tiles(const Layer& d, Tile& t, bool lines, int32_t heigh
   }
 }
 
-template <class Kind>
-inline __attribute__((noinline)) void convolve(const Layer& d, const float* x, const float* w, const float* b, float* y) {
+template <class Kind, class W>
+inline __attribute__((noinline)) void convolve(const Layer& d, const float* x, W w, const float* b, float* y) {
   const Span inner_h = interior(d.out_h, d.stride_h, d.pad_top, d.kernel_h, d.dilation_h, d.in_h);
   const Span inner_w = interior(d.out_w, d.stride_w, d.pad_left, d.kernel_w, d.dilation_w, d.in_w);
   Tile t;
@@ -127,16 +127,16 @@ inline __attribute__((noinline)) void convolve(const Layer& d, const float* x, c
   }
 }
 
-template <class F, class D>
-KILN_INLINE void conv2d(const D& d, const float* x, const float* w, const float* b, float* y) {
+template <class F, class D, class W>
+KILN_INLINE void conv2d(const D& d, const float* x, W w, const float* b, float* y) {
   const Layer layer{d.batch,    d.in_h,     d.in_w,     d.in_c,       d.out_h,      d.out_w,   d.out_c,    d.kernel_h,
                     d.kernel_w, d.stride_h, d.stride_w, d.dilation_h, d.dilation_w, d.pad_top, d.pad_left, is_relu<F>};
   convolve<Conv>(layer, x, w, b, y);
   activate_layer<F>(d, y, d.batch * d.out_h * d.out_w * d.out_c);
 }
 
-template <class F, class D>
-KILN_INLINE void depthwise2d(const D& d, const float* x, const float* w, const float* b, float* y) {
+template <class F, class D, class W>
+KILN_INLINE void depthwise2d(const D& d, const float* x, W w, const float* b, float* y) {
   const Layer layer{d.batch,    d.in_h,     d.in_w,     d.channels,   d.out_h,      d.out_w,   d.channels, d.kernel_h,
                     d.kernel_w, d.stride_h, d.stride_w, d.dilation_h, d.dilation_w, d.pad_top, d.pad_left, is_relu<F>};
   convolve<Depthwise>(layer, x, w, b, y);

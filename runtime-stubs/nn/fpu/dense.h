@@ -24,9 +24,9 @@ KILN_INLINE void activate_layer(const D& d, float* y, int32_t count) {
     for (int32_t i = 0; i < count; ++i) y[i] = F::apply(d, y[i]);
 }
 
-// All output channels of a tile; a block has w_block floats. Fewer than 4 channels at the end go through `rest`.
-template <int32_t Pixels>
-inline __attribute__((noinline)) void conv_channels(Tile& t, const float* w, int32_t w_block, const float* b, int32_t channels) {
+// All output channels of a tile; a block has w_block weights. Fewer than 4 channels at the end go through `rest`.
+template <int32_t Pixels, class W>
+inline __attribute__((noinline)) void conv_channels(Tile& t, W w, int32_t w_block, const float* b, int32_t channels) {
   const int32_t whole = channels / kBlock * kBlock;
   t.end = whole;
   if (whole > 0) conv_tile<Pixels>(t, w, b, 0);
@@ -45,8 +45,9 @@ inline __attribute__((noinline)) void conv_channels(Tile& t, const float* w, int
     for (int32_t i = 0; whole + i < channels; ++i) y[p][i] = rest[p * kBlock + i];
 }
 
-inline __attribute__((noinline)) void dense_rows(int32_t rows, int32_t in, int32_t out, bool relu, const float* x, const float* w,
-                                                 const float* b, float* y) {
+template <class W>
+inline __attribute__((noinline)) void dense_rows(int32_t rows, int32_t in, int32_t out, bool relu, const float* x, W w, const float* b,
+                                                 float* y) {
   Tile t;
   t.rows = t.cols = 1;
   t.count = in;
@@ -66,8 +67,8 @@ inline __attribute__((noinline)) void dense_rows(int32_t rows, int32_t in, int32
   }
 }
 
-template <class F, class D>
-KILN_INLINE void dense(const D& d, const float* x, const float* w, const float* b, float* y) {
+template <class F, class D, class W>
+KILN_INLINE void dense(const D& d, const float* x, W w, const float* b, float* y) {
   dense_rows(d.rows, d.in, d.out, is_relu<F>, x, w, b, y);
   activate_layer<F>(d, y, d.rows * d.out);
 }

@@ -9,7 +9,8 @@
 namespace nn::fpu {
 
 // sums[channel] += w . x for `channels` channels, a multiple of 4.
-inline __attribute__((noinline)) void add_product(int32_t channels, const float* w, int32_t in, const float* x, float* sums) {
+template <class W>
+inline __attribute__((noinline)) void add_product(int32_t channels, W w, int32_t in, const float* x, float* sums) {
   Tile t;
   t.x[0] = x;
   t.y[0] = sums;
@@ -30,9 +31,8 @@ struct BlockOfUnits {
     for (int32_t s = 0; s < Sums * kBlock; ++s) sums[s] = b[unit * Sums + s];
   }
 
-  template <int32_t Count, class D>
-  static KILN_INLINE void add(const D&, int32_t unit, int32_t first, int32_t gates, const float* w, int32_t in, const float* x,
-                              float* sums) {
+  template <int32_t Count, class D, class W>
+  static KILN_INLINE void add(const D&, int32_t unit, int32_t first, int32_t gates, W w, int32_t in, const float* x, float* sums) {
     add_product(Count * kBlock, w + (unit * gates + first * kBlock) * in, in, x, sums);
   }
 };

@@ -4,9 +4,10 @@
 // tile is run-time data.
 //   weights [block of 4 channels][tap][input][4], so that one pointer reads them all; depthwise ones [block of 4 channels][tap][4]
 // Arm has these loops in assembly: compilers do not load several floats by one VLDM there.
+// Weights W are const float*, or narrow.h's.
 #pragma once
 
-#include "../base.h"
+#include "../narrow.h"
 
 #if defined(__ARM_FP) && (__ARM_FP & 4) && defined(__ARM_FEATURE_FMA) && !defined(__aarch64__)
 #define KILN_ARM_FPU 1
@@ -16,7 +17,8 @@ namespace nn::fpu {
 
 inline constexpr int32_t kBlock = 4;  // channels
 
-// The taps of a window that lie inside the image are `rows` rows of `cols` segments of `count` inputs, `rows` may be 0. Steps are in bytes.
+// The taps of a window that lie inside the image are `rows` rows of `cols` segments of `count` inputs, `rows` may be 0. Steps are in bytes,
+// those of weights as if they were floats.
 struct Tile {
   const float* x[4];  // of each pixel the first input
   float* y[4];        // of each pixel the first output channel
@@ -34,9 +36,12 @@ KILN_INLINE T* advance(T* p, int32_t bytes) {
   return p + bytes / static_cast<int32_t>(sizeof(T));
 }
 
-KILN_INLINE float activate(const Tile& t, float sum) { return t.relu != 0 && sum < 0.0f ? 0.0f : sum; }
+template <class Format>
+KILN_INLINE NarrowWeights<Format> advance(NarrowWeights<Format> w, int32_t bytes) {
+  return w + bytes / 4;
+}
 
-#ifndef KILN_ARM_FPU
+KILN_INLINE float activate(const Tile& t, float sum) { return t.relu != 0 && sum < 0.0f ? 0.0f : sum; }
 
 template <int32_t Pixels>
 KILN_INLINE void start_tile(const Tile& t, const float* b, int32_t offset, const float* (&x)[Pixels], float (&sum)[Pixels][kBlock]) {
@@ -64,8 +69,8 @@ KILN_INLINE void finish_tile(const Tile& t, int32_t o, const float (&sum)[Pixels
 }
 
 // y[pixel][o] = bias + the sums over the taps, for channels o to t.end in blocks of 4, Pixels 4 or 1. w and b point to the first block's.
-template <int32_t Pixels>
-inline __attribute__((noinline)) void conv_tile(const Tile& t, const float* w, const float* b, int32_t o) {
+template <int32_t Pixels, class W>
+inline __attribute__((noinline)) void conv_tile(const Tile& t, W w, const float* b, int32_t o) {
   for (; o < t.end; o += kBlock, b += kBlock, w = advance(w, t.w_block)) {
     float sum[Pixels][kBlock];
     const float* x[Pixels];
@@ -90,8 +95,8 @@ inline __attribute__((noinline)) void conv_tile(const Tile& t, const float* w, c
 }
 
 // The same with a filter per channel. x_col is the step from each tap to the next, x_row what a new row takes besides.
-template <int32_t Pixels>
-inline __attribute__((noinline)) void depthwise_tile(const Tile& t, const float* w, const float* b, int32_t o) {
+template <int32_t Pixels, class W>
+inline __attribute__((noinline)) void depthwise_tile(const Tile& t, W w, const float* b, int32_t o) {
   for (; o < t.end; o += kBlock, b += kBlock, w = advance(w, t.w_block)) {
     float sum[Pixels][kBlock];
     const float* x[Pixels];
@@ -113,9 +118,10 @@ inline __attribute__((noinline)) void depthwise_tile(const Tile& t, const float*
 }
 
 // Compilers do not keep the 32 floats of depthwise_line (tile_arm.h) in registers.
-KILN_INLINE void depthwise_line(const Tile& t, const float* w, const float* b, int32_t o) { depthwise_tile<4>(t, w, b, o); }
-
-#endif
+template <class W>
+KILN_INLINE void depthwise_line(const Tile& t, W w, const float* b, int32_t o) {
+  depthwise_tile<4>(t, w, b, o);
+}
 
 }  // namespace nn::fpu
 

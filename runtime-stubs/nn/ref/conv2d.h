@@ -8,8 +8,8 @@
 namespace nn::ref {
 
 // One output pixel: all output channels. w [out_c][kernel_h][kernel_w][in_c / groups], b [out_c].
-template <class F, class D, class Rows, class T>
-KILN_INLINE void conv2d_pixel(const D& d, const Rows& rows, Span ky, int32_t left, Span kx, const T* w, const T* b, T* y) {
+template <class F, class D, class Rows, class T, class W>
+KILN_INLINE void conv2d_pixel(const D& d, const Rows& rows, Span ky, int32_t left, Span kx, W w, const T* b, T* y) {
   const int32_t group_in = d.in_c / d.groups, group_out = d.out_c / d.groups;
   // Without groups and dilation the taps of a row are one run of memory, in the input as in the weights.
   const bool run = d.groups == 1 && d.dilation_w == 1;
@@ -27,23 +27,23 @@ KILN_INLINE void conv2d_pixel(const D& d, const Rows& rows, Span ky, int32_t lef
   }
 }
 
-template <class F, class D, class Rows, class T>
-KILN_INLINE void conv2d_row(const D& d, const Rows& rows, Span ky, const T* w, const T* b, T* y) {
+template <class F, class D, class Rows, class T, class W>
+KILN_INLINE void conv2d_row(const D& d, const Rows& rows, Span ky, W w, const T* b, T* y) {
   for_each_column(d, [&](int32_t ox, int32_t left, Span kx) {
     conv2d_pixel<F>(d, rows, ky, left, kx, w, b, y + ox * d.out_c);
   });
 }
 
-template <class F, class D, class T>
-KILN_INLINE void conv2d(const D& d, const T* x, const T* w, const T* b, T* y) {
+template <class F, class D, class T, class W>
+KILN_INLINE void conv2d(const D& d, const T* x, W w, const T* b, T* y) {
   for_each_row(d, x, d.in_w * d.in_c, y, d.out_w * d.out_c, [&](const auto& rows, int32_t, Span ky, T* y_row) {
     conv2d_row<F>(d, rows, ky, w, b, y_row);
   });
 }
 
 // One filter per channel: w [kernel_h][kernel_w][channels], b [channels].
-template <class F, class D, class Rows, class T>
-KILN_INLINE void depthwise2d_row(const D& d, const Rows& rows, Span ky, const T* w, const T* b, T* y) {
+template <class F, class D, class Rows, class T, class W>
+KILN_INLINE void depthwise2d_row(const D& d, const Rows& rows, Span ky, W w, const T* b, T* y) {
   for_each_column(d, [&](int32_t ox, int32_t left, Span kx) {
     for (int32_t c = 0; c < d.channels; ++c) {
       T sum = b[c];
@@ -57,8 +57,8 @@ KILN_INLINE void depthwise2d_row(const D& d, const Rows& rows, Span ky, const T*
   });
 }
 
-template <class F, class D, class T>
-KILN_INLINE void depthwise2d(const D& d, const T* x, const T* w, const T* b, T* y) {
+template <class F, class D, class T, class W>
+KILN_INLINE void depthwise2d(const D& d, const T* x, W w, const T* b, T* y) {
   for_each_row(d, x, d.in_w * d.channels, y, d.out_w * d.channels, [&](const auto& rows, int32_t, Span ky, T* y_row) {
     depthwise2d_row<F>(d, rows, ky, w, b, y_row);
   });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: 0BSD
-// Products of matrices. y must not overlap the operands.
+// Products of matrices. y must not overlap the operands. Weights are a pointer to T, or of narrow.h.
 #pragma once
 
 #include "../functors.h"
@@ -7,15 +7,15 @@
 namespace nn::ref {
 
 // start + sum of a[i] * b[i]
-template <class T>
-KILN_INLINE T dot(int32_t count, const T* a, const T* b, T start) {
+template <class T, class W>
+KILN_INLINE T dot(int32_t count, const T* a, W b, T start) {
   for (int32_t i = 0; i < count; ++i) start += a[i] * b[i];
   return start;
 }
 
 // y[rows][out] = f(x[rows][in] * w[out][in]^T + b[out])
-template <class F, class D, class T>
-KILN_INLINE void dense(const D& d, const T* x, const T* w, const T* b, T* y) {
+template <class F, class D, class T, class W>
+KILN_INLINE void dense(const D& d, const T* x, W w, const T* b, T* y) {
   for (int32_t row = 0; row < d.rows; ++row) {
     for (int32_t o = 0; o < d.out; ++o) *y++ = F::apply(d, dot(d.in, x, w + o * d.in, b[o]));
     x += d.in;
@@ -23,13 +23,13 @@ KILN_INLINE void dense(const D& d, const T* x, const T* w, const T* b, T* y) {
 }
 
 // y[m][n] = a[m][k] * b[k][n] for each batch index; a_strides and b_strides step through the batch dimensions.
-template <class D, class T>
-KILN_INLINE void matmul(const D& d, const T* a, const T* b, T* y) {
+template <class D, class T, class W>
+KILN_INLINE void matmul(const D& d, const T* a, W b, T* y) {
   int32_t batches = 1;
   for (int32_t i = 0; i < d.rank; ++i) batches *= d.batch[i];
   for (int32_t batch = 0; batch < batches; ++batch) {
     const T* a_row = a;
-    const T* b_matrix = b;
+    W b_matrix = b;
     int32_t rest = batch;
     for (int32_t i = d.rank - 1; i >= 0; --i) {
       a_row += rest % d.batch[i] * d.a_strides[i];

@@ -15,10 +15,10 @@ struct OneUnit {
     for (int32_t s = 0; s < Sums; ++s) sums[s] = b[s * d.units + unit];
   }
 
-  template <int32_t Count, class D, class T>
-  static KILN_INLINE void add(const D& d, int32_t unit, int32_t first, int32_t, const T* w, int32_t in, const T* x, T* sums) {
+  template <int32_t Count, class D, class T, class W>
+  static KILN_INLINE void add(const D& d, int32_t unit, int32_t first, int32_t, W w, int32_t in, const T* x, T* sums) {
     for (int32_t g = 0; g < Count; ++g) {
-      const T* row = w + ((first + g) * d.units + unit) * in;
+      const W row = w + ((first + g) * d.units + unit) * in;
       T sum = sums[g];
       for (int32_t i = 0; i < in; ++i) sum += row[i] * x[i];
       sums[g] = sum;

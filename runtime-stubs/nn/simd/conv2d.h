@@ -8,14 +8,14 @@
 namespace nn::simd {
 
 // `Pixels` neighbouring output pixels of one block of channels; tap 0 of the first reads column `left`.
-template <class F, int32_t Pixels, class D, class Rows>
-KILN_INLINE void conv2d_tile(const D& d, const Rows& rows, Span ky, int32_t left, Span kx, const float* w, const float* b, float* y) {
+template <class F, int32_t Pixels, class D, class Rows, class W>
+KILN_INLINE void conv2d_tile(const D& d, const Rows& rows, Span ky, int32_t left, Span kx, W w, const float* b, float* y) {
   constexpr int32_t block = D::vectors * D::lanes;
   Tile<Pixels, D::vectors, D::lanes> tile;
   tile.start(b);
   for (int32_t y_tap = ky.begin; y_tap < ky.end; ++y_tap) {
     const float* row = rows(y_tap);
-    const float* w_row = w + y_tap * d.kernel_w * d.in_c * block;
+    const W w_row = w + y_tap * d.kernel_w * d.in_c * block;
     if (d.dilation_w == 1) {  // the taps of a row are one run of inputs and of weights
       tile.add((kx.end - kx.begin) * d.in_c, row + (left + kx.begin) * d.in_c, d.stride_w * d.in_c, w_row + kx.begin * d.in_c * block);
     } else {
@@ -26,12 +26,12 @@ KILN_INLINE void conv2d_tile(const D& d, const Rows& rows, Span ky, int32_t left
   tile.template finish<F>(d, y, d.out_c);
 }
 
-template <class F, class D, class Rows>
-KILN_INLINE void conv2d_row(const D& d, const Rows& rows, Span ky, const float* w, const float* b, float* y) {
+template <class F, class D, class Rows, class W>
+KILN_INLINE void conv2d_row(const D& d, const Rows& rows, Span ky, W w, const float* b, float* y) {
   constexpr int32_t block = D::vectors * D::lanes;
   const Span inner = interior(d.out_w, d.stride_w, d.pad_left, d.kernel_w, d.dilation_w, d.in_w);
   for (int32_t o = 0; o < block_count(block, d.out_c); ++o) {
-    const float* w_block = w + o * d.kernel_h * d.kernel_w * d.in_c * block;
+    const W w_block = w + o * d.kernel_h * d.kernel_w * d.in_c * block;
     const float* b_block = b + o * block;
     float* y_block = y + block_start(o, block, d.out_c);
     const auto border = [&](int32_t ox) {
@@ -48,8 +48,8 @@ KILN_INLINE void conv2d_row(const D& d, const Rows& rows, Span ky, const float* 
 }
 
 // d has, besides the fields of the descriptor: lanes, vectors, pixels (at most the pixels of a row's interior, at least 1).
-template <class F, class D>
-KILN_INLINE void conv2d(const D& d, const float* x, const float* w, const float* b, float* y) {
+template <class F, class D, class W>
+KILN_INLINE void conv2d(const D& d, const float* x, W w, const float* b, float* y) {
   for_each_row(d, x, d.in_w * d.in_c, y, d.out_w * d.out_c,
                [&](const auto& rows, int32_t, Span ky, float* y_row) { conv2d_row<F>(d, rows, ky, w, b, y_row); });
 }
@@ -92,10 +92,10 @@ KILN_INLINE void window_row(const D& d, const Rows& rows, Span ky, const Op& op,
   }
 }
 
-template <class F, class D>
+template <class F, class D, class W>
 struct DepthwiseOp {
   const D& d;
-  const float* w;
+  W w;
   const float* b;
   KILN_INLINE Vec<D::lanes> start(int32_t c) const { return load<D::lanes>(b + c); }
   KILN_INLINE Vec<D::lanes> step(Vec<D::lanes> sum, Vec<D::lanes> x, int32_t ky, int32_t kx, int32_t c) const {
@@ -105,10 +105,10 @@ struct DepthwiseOp {
 };
 
 // d has, besides the fields of the descriptor: lanes (at most the channels), pixels.
-template <class F, class D>
-KILN_INLINE void depthwise2d(const D& d, const float* x, const float* w, const float* b, float* y) {
+template <class F, class D, class W>
+KILN_INLINE void depthwise2d(const D& d, const float* x, W w, const float* b, float* y) {
   for_each_row(d, x, d.in_w * d.channels, y, d.out_w * d.channels,
-               [&](const auto& rows, int32_t, Span ky, float* y_row) { window_row(d, rows, ky, DepthwiseOp<F, D>{d, w, b}, y_row); });
+               [&](const auto& rows, int32_t, Span ky, float* y_row) { window_row(d, rows, ky, DepthwiseOp<F, D, W>{d, w, b}, y_row); });
 }
 
 }  // namespace nn::simd

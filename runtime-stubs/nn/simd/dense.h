@@ -23,7 +23,8 @@ struct Tile {
   }
 
   // Adds `count` inputs: pixel p's stand in a row from x + p * stride on; weights in order from w on.
-  KILN_INLINE void add(int32_t count, const float* x, int32_t stride, const float* w) {
+  template <class W>
+  KILN_INLINE void add(int32_t count, const float* x, int32_t stride, W w) {
     for (int32_t k = 0; k < count; ++k) {
 #pragma GCC unroll 16
       for (int32_t p = 0; p < Pixels; ++p) {
@@ -46,8 +47,8 @@ struct Tile {
 };
 
 // d has, besides the fields of the descriptor: lanes, vectors, pixels (pixels <= rows, lanes * vectors <= out).
-template <class F, class D>
-KILN_INLINE void dense(const D& d, const float* x, const float* w, const float* b, float* y) {
+template <class F, class D, class W>
+KILN_INLINE void dense(const D& d, const float* x, W w, const float* b, float* y) {
   constexpr int32_t block = D::vectors * D::lanes;
   for (int32_t o = 0; o < block_count(block, d.out); ++o) {
     const int32_t channel = block_start(o, block, d.out);

@@ -18,9 +18,8 @@ struct VectorsOfUnits {
     for (int32_t s = 0; s < Sums * kUnits<D>; ++s) sums[s] = b[unit * Sums + s];
   }
 
-  template <int32_t Count, class D>
-  static KILN_INLINE void add(const D&, int32_t unit, int32_t first, int32_t gates, const float* w, int32_t in, const float* x,
-                              float* sums) {
+  template <int32_t Count, class D, class W>
+  static KILN_INLINE void add(const D&, int32_t unit, int32_t first, int32_t gates, W w, int32_t in, const float* x, float* sums) {
     constexpr int32_t lanes = D::lanes, vectors = Count * D::vectors;
     w += unit * gates * in + first * kUnits<D>;
     Vec<lanes> sum[vectors];

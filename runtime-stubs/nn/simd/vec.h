@@ -2,7 +2,12 @@
 // Vectors of N floats by the vector extensions of GCC and Clang: the same source for SSE, AVX and AVX-512.
 #pragma once
 
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
 #include "../functors.h"
+#include "../narrow.h"
 
 namespace nn::simd {
 
@@ -18,6 +23,40 @@ KILN_INLINE Vec<N> load(const float* p) {
   Vec<N> v;
   __builtin_memcpy(&v, p, sizeof v);
   return v;
+}
+
+template <int32_t N>
+struct words_of {
+  typedef int16_t halves __attribute__((vector_size(N * 2)));
+  typedef int32_t words __attribute__((vector_size(N * 4)));
+  typedef uint32_t type __attribute__((vector_size(N * 4)));
+};
+
+// Narrow weights as the low halves of words, with copies of the sign in the high ones.
+template <int32_t N>
+KILN_INLINE typename words_of<N>::type load_words(const uint16_t* p) {
+  typename words_of<N>::halves halves;
+  __builtin_memcpy(&halves, p, sizeof halves);
+  return reinterpret_cast<typename words_of<N>::type>(__builtin_convertvector(halves, typename words_of<N>::words));
+}
+
+template <int32_t N>
+KILN_INLINE Vec<N> load(Bf16 w) {
+  return reinterpret_cast<Vec<N>>(load_words<N>(w.at) << 16);
+}
+
+template <int32_t N>
+KILN_INLINE Vec<N> load(F16 w) {
+#if defined(__F16C__)
+  if constexpr (N == 4) return reinterpret_cast<Vec<N>>(_mm_cvtph_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(w.at))));
+  else if constexpr (N == 8) return reinterpret_cast<Vec<N>>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w.at))));
+  else
+#endif
+#if defined(__F16C__) && defined(__AVX512F__)
+  if constexpr (N == 16) return reinterpret_cast<Vec<N>>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w.at))));
+  else
+#endif
+  return reinterpret_cast<Vec<N>>(load_words<N>(w.at) << 13 & F16Format::kMask) * F16Format::kScale;
 }
 
 template <int32_t N>
