@@ -92,7 +92,7 @@ Result<Audio> decode_wav(std::string_view bytes) {
   while (sf_count_t frames = sf_readf_float(file.get(), chunk.data(), 4096)) {
     if (frames < 0) return bad("the sound in the .wav file is damaged.");
     samples.insert(samples.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(frames * info.channels));
-    if (static_cast<int64_t>(samples.size()) > kMaxElements) return bad(fmt::format("the sound has more than {} numbers.", kMaxElements));
+    if (static_cast<int64_t>(samples.size()) > limits::kElements) return bad(fmt::format("the sound has more than {} numbers.", limits::kElements));
   }
   if (samples.empty()) return bad("the .wav file holds no sound.");
   return Audio{mono_mix(samples, info.channels), info.samplerate};

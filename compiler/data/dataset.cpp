@@ -194,7 +194,7 @@ Result<std::vector<Tensor>> Dataset::load(size_t sample) {
 std::optional<int64_t> Dataset::label(size_t sample) const {
   if (labels_.per_sample != 1) return std::nullopt;
   double value = labels_.values[sample];
-  if (!(value >= 0) || value != std::floor(value) || value > static_cast<double>(kMaxElements)) return std::nullopt;
+  if (!(value >= 0) || value != std::floor(value) || value > static_cast<double>(limits::kElements)) return std::nullopt;
   return static_cast<int64_t>(value);
 }
 

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/ir/dot.h"
 #include "compiler/ir/folding.h"
 #include "compiler/ir/random_tensor.h"

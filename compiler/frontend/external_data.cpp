@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/frontend/proto.h"
 
 namespace kiln {

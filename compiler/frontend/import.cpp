@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "compiler/frontend/importer.h"
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/frontend/states.h"
 #include "compiler/ir/folding.h"
 #include "compiler/support/files.h"

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/frontend/tensor_proto.h"
 #include "compiler/frontend/unknown_operator.h"
 #include "compiler/ops/movement.h"

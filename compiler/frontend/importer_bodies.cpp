@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "compiler/frontend/importer.h"
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/movement.h"
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "compiler/frontend/importer.h"
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/frontend/tensor_proto.h"
 
 namespace kiln {

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "compiler/frontend/importer.h"
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/ops/op_util.h"
 
 namespace kiln {

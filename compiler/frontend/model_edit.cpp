@@ -5,7 +5,7 @@
 
 #include <unordered_set>
 
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/frontend/proto.h"
 #include "compiler/frontend/states.h"
 #include "compiler/frontend/tensor_proto.h"

@@ -10,7 +10,7 @@
 #include <unordered_set>
 
 #include "compiler/frontend/attributes.h"
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/frontend/node_order.h"
 #include "compiler/frontend/proto.h"
 #include "compiler/frontend/tensor_proto.h"

@@ -7,7 +7,7 @@
 #include <limits>
 #include <optional>
 
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/support/files.h"
 
 namespace kiln {

@@ -7,7 +7,7 @@
 #include <limits>
 #include <utility>
 
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 
 namespace kiln {
 namespace {

@@ -12,12 +12,12 @@ namespace {
 
 Status check_folding_cost(const OpArgs& args) {
   const EvaluationCost cost = evaluation_cost(args);
-  if (cost.bytes > kMaxFoldedBytes)
+  if (cost.bytes > limits::kFoldedTensorBytes)
     return error(DiagId::limit_exceeded,
-                 fmt::format("a constant of {} bytes would be computed here, the limit is {}.", cost.bytes, kMaxFoldedBytes));
-  if (cost.work > kMaxFoldedMacs)
+                 fmt::format("a constant of {} bytes would be computed here, the limit is {}.", cost.bytes, limits::kFoldedTensorBytes));
+  if (cost.work > limits::kFoldedTensorMacs)
     return error(DiagId::limit_exceeded,
-                 fmt::format("computing this constant takes {} operations, the limit is {}.", cost.work, kMaxFoldedMacs));
+                 fmt::format("computing this constant takes {} operations, the limit is {}.", cost.work, limits::kFoldedTensorMacs));
   return FoldingBudget::spend(cost);
 }
 

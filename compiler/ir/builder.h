@@ -8,13 +8,9 @@
 #include <vector>
 
 #include "compiler/ir/graph.h"
+#include "compiler/ir/limits.h"
 
 namespace kiln {
-
-/// Constant nodes that would make more bytes or need more multiply-accumulates than this are refused (limit_exceeded), so that
-/// a small file cannot keep the compiler busy for long.
-inline constexpr int64_t kMaxFoldedBytes = int64_t{64} << 20;
-inline constexpr int64_t kMaxFoldedMacs = int64_t{1} << 30;
 
 /// The results of an operator whose inputs are all constant; `args.outputs` are their types. Errors: limit_exceeded, what `eval` says.
 Result<std::vector<Tensor>> fold(const OpArgs& args);

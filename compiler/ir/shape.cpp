@@ -14,13 +14,13 @@ int64_t element_count(std::span<const int64_t> shape) { return product(shape, 0,
 std::string to_string(std::span<const int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ",")); }
 
 Status check_shape(std::span<const int64_t> shape) {
-  if (shape.size() > static_cast<size_t>(kMaxRank))
-    return error(DiagId::limit_exceeded, fmt::format("shape {} has {} dimensions, the limit is {}.", to_string(shape), shape.size(), kMaxRank));
+  if (shape.size() > static_cast<size_t>(limits::kRank))
+    return error(DiagId::limit_exceeded, fmt::format("shape {} has {} dimensions, the limit is {}.", to_string(shape), shape.size(), limits::kRank));
   int64_t count = 1;
   for (int64_t dim : shape) {
     if (dim < 0) return error(DiagId::bad_dimensions, fmt::format("shape {} has a negative dimension.", to_string(shape)));
-    if (dim > kMaxElements || (count *= std::max<int64_t>(dim, 1)) > kMaxElements)
-      return error(DiagId::limit_exceeded, fmt::format("shape {} has more than {} elements.", to_string(shape), kMaxElements));
+    if (dim > limits::kElements || (count *= std::max<int64_t>(dim, 1)) > limits::kElements)
+      return error(DiagId::limit_exceeded, fmt::format("shape {} has more than {} elements.", to_string(shape), limits::kElements));
   }
   return Done{};
 }

@@ -9,13 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "compiler/ir/limits.h"
 #include "compiler/support/diagnostics.h"
 
 namespace kiln {
-
-/// No tensor of a model may have more elements than this (kernels index with int32_t) nor more dimensions.
-inline constexpr int64_t kMaxElements = int64_t{1} << 30;
-inline constexpr int kMaxRank = 8;
 
 using Shape = std::vector<int64_t>;
 
@@ -23,7 +20,7 @@ using Shape = std::vector<int64_t>;
 int64_t element_count(std::span<const int64_t> shape);
 /// "[1,25,5,64]".
 std::string to_string(std::span<const int64_t> shape);
-/// Refuses negative dimensions, more than kMaxRank of them, and more than kMaxElements elements (limit_exceeded).
+/// Refuses negative dimensions, more than limits::kRank of them, and more than limits::kElements elements (limit_exceeded).
 Status check_shape(std::span<const int64_t> shape);
 /// NumPy broadcasting of two shapes, or nothing when they do not match.
 std::optional<Shape> broadcast(std::span<const int64_t> a, std::span<const int64_t> b);

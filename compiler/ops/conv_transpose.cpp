@@ -122,7 +122,7 @@ Result<ValueId> interleave(GraphBuilder& b, ValueId z, const std::vector<SpreadA
   const size_t first_phase = split.size();
   for (const SpreadAxis& a : axes) split.push_back(a.stride);
   split.push_back(channels / groups);
-  if (split.size() > kMaxRank) return unsupported(fmt::format("a transposed convolution of {} groups in {} dimensions with strides is not supported.", groups, dims));
+  if (split.size() > limits::kRank) return unsupported(fmt::format("a transposed convolution of {} groups in {} dimensions with strides is not supported.", groups, dims));
   std::vector<int64_t> order = {0};
   for (size_t i = 0; i < dims; ++i) {
     order.push_back(static_cast<int64_t>(1 + i));

@@ -52,7 +52,7 @@ EvalResult with_type_of(DType dtype, F&& f) {
 /// A tensor without dimensions. `dtype` is no f16 or bf16.
 Tensor scalar(DType dtype, double value);
 
-/// Element offsets and counts of a call fit 32 bits: kMaxElements is below.
+/// Element offsets and counts of a call fit 32 bits: limits::kElements is below.
 Unary unary_descriptor(const OpArgs& args);
 Binary binary_descriptor(const Shape& a, const Shape& b, const Shape& y, const Activation& activation);
 

@@ -74,8 +74,8 @@ InferResult infer_tile(const OpArgs& args) {
     return bad_node(fmt::format("{} repeats for the {} dimensions of {}.", repeats.size(), y.rank(), to_string(y)));
   size_t loops = repeats.size();
   for (size_t i = 0; i < repeats.size(); ++i) {
-    if (repeats[i] < 0 || repeats[i] > kMaxElements)
-      return bad_node(fmt::format("dimension {} is to be repeated {} times, it must be between 0 and {}.", i, repeats[i], kMaxElements));
+    if (repeats[i] < 0 || repeats[i] > limits::kElements)
+      return bad_node(fmt::format("dimension {} is to be repeated {} times, it must be between 0 and {}.", i, repeats[i], limits::kElements));
     if (repeats[i] != 1) {
       ++loops;
       if (is_quantized_along(y, static_cast<int64_t>(i)))
@@ -84,8 +84,8 @@ InferResult infer_tile(const OpArgs& args) {
     }
     y.shape[i] *= repeats[i];
   }
-  if (loops > static_cast<size_t>(kMaxRank))
-    return error(DiagId::limit_exceeded, fmt::format("repeating {} needs {} loops, the limit is {}.", to_string(args.in(0)), loops, kMaxRank));
+  if (loops > static_cast<size_t>(limits::kRank))
+    return error(DiagId::limit_exceeded, fmt::format("repeating {} needs {} loops, the limit is {}.", to_string(args.in(0)), loops, limits::kRank));
   return std::vector<TensorType>{std::move(y)};
 }
 
@@ -107,7 +107,7 @@ ImportResult import_tile(const OnnxNode& node, GraphBuilder& b) {
   if (!repeats) return std::move(repeats).diagnostic();
   if (std::all_of(repeats->begin(), repeats->end(), [](int64_t r) { return r == 1; }) && repeats->size() == b.shape(x).size())
     return std::vector<ValueId>{x};
-  if (repeats->size() <= static_cast<size_t>(kMaxRank) / 2) return one(b.add(ops::tile, {x}, {{"repeats", *repeats}}));
+  if (repeats->size() <= static_cast<size_t>(limits::kRank) / 2) return one(b.add(ops::tile, {x}, {{"repeats", *repeats}}));
   for (size_t i = repeats->size(); i-- > 0;) {  // many dimensions: one after the other, so that each fits a copy's loops
     if ((*repeats)[i] == 1) continue;
     std::vector<int64_t> single(repeats->size(), 1);

@@ -193,7 +193,7 @@ ImportResult import_mel_weights(const OnnxNode& node, GraphBuilder& b) {
       edges[i - 3] = given->to_doubles()[0];
   }
   const bool sane = numbers[0] > 0 && numbers[1] > 0 && numbers[2] > 0 && numbers[0] <= kLongestFrame && numbers[1] <= kLongestFrame &&
-                    numbers[0] * numbers[1] <= kMaxFoldedBytes / 4 && edges[0] >= 0 && edges[1] > edges[0] && edges[1] <= static_cast<double>(numbers[2]);
+                    numbers[0] * numbers[1] <= limits::kFoldedTensorBytes / 4 && edges[0] >= 0 && edges[1] > edges[0] && edges[1] <= static_cast<double>(numbers[2]);
   if (!sane) return bad_node(fmt::format("{} mel bins of {} to {} Hz do not fit transforms of length {} at {} Hz.", numbers[0], edges[0], edges[1], numbers[1], numbers[2]));
   std::optional<DType> dtype = dtype_from_onnx(node.attrs.i("output_datatype", 1));
   if (!dtype) return error(DiagId::unsupported_type, fmt::format("'output_datatype' {} is not supported.", node.attrs.i("output_datatype")));

@@ -162,7 +162,7 @@ ImportResult import_one_hot(const OnnxNode& node, GraphBuilder& b) {
   if (depth->type.elements() != 1 || values.rank() != 1 || values.shape[0] != 2)
     return bad_node(fmt::format("the depth is {} and the values are {}; they must have one and two elements.", to_string(depth->type), to_string(values)));
   const double classes = depth->to_doubles()[0];
-  if (!(classes >= 1 && classes <= static_cast<double>(kMaxElements))) return bad_node(fmt::format("the depth is {}, it must be between 1 and {}.", classes, kMaxElements));
+  if (!(classes >= 1 && classes <= static_cast<double>(limits::kElements))) return bad_node(fmt::format("the depth is {}, it must be between 1 and {}.", classes, limits::kElements));
   const auto count = static_cast<int64_t>(classes);
   Result<ValueId> index = cast(b, node.inputs[0], DType::i64);
   if (!index) return std::move(index).diagnostic();
@@ -191,7 +191,7 @@ ImportResult import_trilu(const OnnxNode& node, GraphBuilder& b) {
     Result<std::vector<int64_t>> diagonal = constant_ints(node, b, 1, "k");
     if (!diagonal) return std::move(diagonal).diagnostic();
     if (diagonal->size() != 1) return bad_node(fmt::format("k has {} elements, it must have one.", diagonal->size()));
-    k = std::clamp<int64_t>(diagonal->front(), -kMaxElements, kMaxElements);
+    k = std::clamp<int64_t>(diagonal->front(), -limits::kElements, limits::kElements);
   }
   const bool upper = node.attrs.i("upper", 1) != 0;
   const int64_t rows = x.shape[x.shape.size() - 2], columns = x.shape.back();

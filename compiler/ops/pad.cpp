@@ -26,8 +26,8 @@ InferResult infer_pad(const OpArgs& args) {
   if (before.size() != y.shape.size() || after.size() != y.shape.size())
     return bad_node(fmt::format("{} and {} pads for the {} dimensions of {}.", before.size(), after.size(), y.rank(), to_string(y)));
   for (size_t i = 0; i < before.size(); ++i) {
-    if (before[i] < 0 || after[i] < 0 || before[i] > kMaxElements || after[i] > kMaxElements)
-      return bad_node(fmt::format("pads {} and {} of dimension {} must be between 0 and {}.", before[i], after[i], i, kMaxElements));
+    if (before[i] < 0 || after[i] < 0 || before[i] > limits::kElements || after[i] > limits::kElements)
+      return bad_node(fmt::format("pads {} and {} of dimension {} must be between 0 and {}.", before[i], after[i], i, limits::kElements));
     if (*mode != 0 && y.shape[i] == 0 && before[i] + after[i] > 0)
       return bad_node(fmt::format("dimension {} of {} is empty, mode '{}' has nothing to repeat.", i, to_string(y), args.attrs.s("mode")));
     if (is_quantized_along(y, static_cast<int64_t>(i)) && before[i] + after[i] > 0)

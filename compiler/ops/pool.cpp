@@ -33,6 +33,7 @@ InferResult infer_average_pool(const OpArgs& args) {
   InferResult types = infer_pool(args);
   if (!types) return types;
   if (Status s = check_floats(args); !s) return std::move(s).diagnostic();
+  types->front().quant.reset();  // averages lie between the steps of a grid
   return types;
 }
 

@@ -163,7 +163,7 @@ ImportResult import_max_unpool(const OnnxNode& node, GraphBuilder& b) {
   Result<std::vector<int64_t>> wanted = constant_ints(node, b, 2, "output_shape");
   if (!wanted) return std::move(wanted).diagnostic();
   for (size_t i = 0; i < shape.size(); ++i) {
-    if (wanted->size() != shape.size() || (*wanted)[i] < shape[i] || (*wanted)[i] > kMaxElements)
+    if (wanted->size() != shape.size() || (*wanted)[i] < shape[i] || (*wanted)[i] > limits::kElements)
       return bad_node(fmt::format("'output_shape' is {}, the attributes make {}.", to_string(*wanted), to_string(std::span<const int64_t>(shape))));
     more[i] = (*wanted)[i] - shape[i];
   }

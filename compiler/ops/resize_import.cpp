@@ -103,7 +103,7 @@ Result<ValueId> filter_dimension(GraphBuilder& b, ValueId x, const ResizePlan& p
   const int64_t in = b.shape(x)[axis], out = plan.sizes[axis];
   const double narrow = plan.antialias ? std::min(1.0, static_cast<double>(plan.scales[axis])) : 1, reach = (plan.mode == "cubic" ? 2 : 1) / narrow;
   const auto taps = static_cast<int64_t>(std::ceil(2 * reach));
-  if (taps > kMaxElements / std::max<int64_t>(out, 1)) return bad_node(fmt::format("scale {} of dimension {} is out of range.", plan.scales[axis], axis));
+  if (taps > limits::kElements / std::max<int64_t>(out, 1)) return bad_node(fmt::format("scale {} of dimension {} is out of range.", plan.scales[axis], axis));
   Tensor positions({DType::i32, {out, taps}, {}}), weights({DType::f32, {out, taps}, {}});
   for (int64_t i = 0; i < out; ++i) {
     const double at = source_position(plan, axis, i, in);
@@ -239,7 +239,7 @@ Status plan_scales(ResizePlan& plan, const Shape& shape, const std::vector<int64
   for (size_t i = 0; i < axes.size(); ++i) {
     auto at = static_cast<size_t>(axes[i]);
     auto scale = static_cast<float>(scales[i]);
-    if (!(scale > 0) || scale * static_cast<float>(shape[at]) > static_cast<float>(kMaxElements))
+    if (!(scale > 0) || scale * static_cast<float>(shape[at]) > static_cast<float>(limits::kElements))
       return bad_node(fmt::format("scale {} of dimension {} with {} elements is out of range.", scale, at, shape[at]));
     plan.scales[at] = scale;
     plan.sizes[at] = static_cast<int64_t>(scale * static_cast<float>(shape[at]));
@@ -255,7 +255,7 @@ Status plan_sizes(ResizePlan& plan, const Shape& shape, const std::vector<int64_
     return bad_node(fmt::format("keep_aspect_ratio_policy '{}' is none of stretch, not_larger and not_smaller.", policy));
   for (size_t i = 0; i < axes.size(); ++i) {
     auto at = static_cast<size_t>(axes[i]);
-    if (!(sizes[i] >= 1 && sizes[i] <= static_cast<double>(kMaxElements)) || shape[at] == 0)
+    if (!(sizes[i] >= 1 && sizes[i] <= static_cast<double>(limits::kElements)) || shape[at] == 0)
       return bad_node(fmt::format("dimension {} with {} elements cannot be resized to {}.", at, shape[at], sizes[i]));
     plan.sizes[at] = static_cast<int64_t>(sizes[i]);
     plan.scales[at] = static_cast<float>(plan.sizes[at]) / static_cast<float>(shape[at]);

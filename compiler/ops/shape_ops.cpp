@@ -46,8 +46,8 @@ Result<Tensor> range_of(const Tensor& first, const Tensor& limit, const Tensor& 
   T start = first.as<T>()[0], delta = step.as<T>()[0];
   if (delta == T(0)) return bad_node("the step is 0.");
   double count = std::ceil((static_cast<double>(limit.as<T>()[0]) - static_cast<double>(start)) / static_cast<double>(delta));
-  if (!(count <= static_cast<double>(kMaxElements)))
-    return error(DiagId::limit_exceeded, fmt::format("the range has {} elements, the limit is {}.", count, kMaxElements));
+  if (!(count <= static_cast<double>(limits::kElements)))
+    return error(DiagId::limit_exceeded, fmt::format("the range has {} elements, the limit is {}.", count, limits::kElements));
   const auto elements = static_cast<int64_t>(std::max(count, 0.0));
   if (Status s = FoldingBudget::spend({elements * static_cast<int64_t>(sizeof(T)), elements}); !s) return std::move(s).diagnostic();
   std::vector<T> values(static_cast<size_t>(elements));
@@ -79,7 +79,7 @@ ImportResult import_eye_like(const OnnxNode& node, GraphBuilder& b) {
   std::optional<DType> dtype = node.attrs.has("dtype") ? dtype_from_onnx(node.attrs.i("dtype")) : x.dtype;
   if (!dtype) return unsupported(fmt::format("data type {} is not supported.", node.attrs.i("dtype")));
   Tensor y(TensorType{*dtype, x.shape, {}});
-  int64_t k = std::clamp<int64_t>(node.attrs.i("k"), -kMaxElements, kMaxElements);
+  int64_t k = std::clamp<int64_t>(node.attrs.i("k"), -limits::kElements, limits::kElements);
   Result<Done> done = with_number_type(*dtype, [&]<class T>() -> Status {
     for (int64_t row = 0; row < x.shape[0]; ++row)
       if (row + k >= 0 && row + k < x.shape[1]) y.as<T>()[static_cast<size_t>(row * x.shape[1] + row + k)] = T(1);
@@ -100,7 +100,7 @@ ImportResult rearrange(GraphBuilder& b, ValueId x, const Shape& split, const std
 ImportResult import_depth_to_space(const OnnxNode& node, GraphBuilder& b) {
   const TensorType x = b.type(node.inputs[0]);
   int64_t block = node.attrs.i("blocksize");
-  if (x.rank() != 4 || block < 1 || block > kMaxElements || x.shape[1] % block != 0 || x.shape[1] / block % block != 0)
+  if (x.rank() != 4 || block < 1 || block > limits::kElements || x.shape[1] % block != 0 || x.shape[1] / block % block != 0)
     return bad_node(fmt::format("blocksize {} does not divide the channels of {} twice.", block, to_string(x)));
   int64_t n = x.shape[0], c = x.shape[1] / block / block, h = x.shape[2], w = x.shape[3];
   std::string mode = node.attrs.s("mode", "DCR");
@@ -112,7 +112,7 @@ ImportResult import_depth_to_space(const OnnxNode& node, GraphBuilder& b) {
 ImportResult import_space_to_depth(const OnnxNode& node, GraphBuilder& b) {
   const TensorType x = b.type(node.inputs[0]);
   int64_t block = node.attrs.i("blocksize");
-  if (x.rank() != 4 || block < 1 || block > kMaxElements || x.shape[2] % block != 0 || x.shape[3] % block != 0)
+  if (x.rank() != 4 || block < 1 || block > limits::kElements || x.shape[2] % block != 0 || x.shape[3] % block != 0)
     return bad_node(fmt::format("blocksize {} does not divide height and width of {}.", block, to_string(x)));
   int64_t n = x.shape[0], c = x.shape[1], h = x.shape[2] / block, w = x.shape[3] / block;
   return rearrange(b, node.inputs[0], {n, c, h, block, w, block}, {0, 3, 5, 1, 2, 4}, {n, c * block * block, h, w});

@@ -76,7 +76,7 @@ ImportResult import_center_crop_pad(const OnnxNode& node, GraphBuilder& b) {
   for (size_t i = 0; i < axes->size(); ++i) {
     const auto at = static_cast<size_t>((*axes)[i]);
     const int64_t wanted = (*shape)[i];
-    if (wanted < 0 || wanted > kMaxElements) return bad_node(fmt::format("'shape' is {}, each entry must be from 0 to {}.", to_string(*shape), kMaxElements));
+    if (wanted < 0 || wanted > limits::kElements) return bad_node(fmt::format("'shape' is {}, each entry must be from 0 to {}.", to_string(*shape), limits::kElements));
     const int64_t missing = std::max<int64_t>(wanted - x[at], 0), surplus = std::max<int64_t>(x[at] - wanted, 0);
     crop.starts[at] = surplus / 2;
     crop.sizes[at] -= surplus;

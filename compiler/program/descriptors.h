@@ -14,9 +14,9 @@
 
 namespace kiln {
 
-/// Up to kMaxRank numbers of a descriptor; kernels read `dims[i]` for i below the descriptor's rank.
+/// Up to limits::kRank numbers of a descriptor; kernels read `dims[i]` for i below the descriptor's rank.
 struct Dims {
-  std::array<int32_t, kMaxRank> values{};
+  std::array<int32_t, limits::kRank> values{};
   int32_t size = 0;
 
   Dims() = default;

@@ -9,7 +9,7 @@
 
 #include "compiler/driver/operator_table.h"
 #include "compiler/driver/pipeline.h"
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/ops/ops.h"
 #include "tests/onnx/conformance_list.h"
 #include "tests/onnx/official_cases.h"
@@ -128,7 +128,7 @@ class Document {
       cases.cells[op] = fmt::format("{}, {}", facts.passed, facts.refused);
     }
     return fmt::format(kText, limits::kOldestDescribedOpset, limits::kNewestOpset, totals_, operator_table({types, cases}), expanded(), refusals(),
-                       kMaxElements, kMaxRank, limits::kNodes, limits::kNesting, limits::kTensorBytes, limits::kFoldedBytes, limits::kFoldedWork);
+                       limits::kElements, limits::kRank, limits::kNodes, limits::kNesting, limits::kTensorBytes, limits::kFoldedBytes, limits::kFoldedWork);
   }
 
  private:
@@ -193,8 +193,7 @@ By operator: how many official cases, and why.
 
 What is larger is refused with E210: tensors of more than {} elements or {} dimensions; models of more than {} nodes with functions inlined,
 or with functions and branches nested more than {} deep; an initializer of more than {} bytes; constants that are computed while the model is
-imported and take more than {} bytes or {} operations together. All limits are in `compiler/frontend/limits.h`, `compiler/ir/shape.h` and
-`compiler/ir/builder.h`.
+imported and take more than {} bytes or {} operations together. All limits are in `compiler/ir/limits.h`.
 )";
 
   std::map<std::string, Facts> facts_;

@@ -207,7 +207,7 @@ std::vector<std::vector<Finding>> compare_ways(const std::vector<RandomGraph>& g
       Subject& s = subjects[i];
       s.graph = &graphs[first + i];
       s.findings = &findings[first + i];
-      options.begin(s.graph->name);
+      options.begin(s.graph->name, 1);
       ++totals.graphs;
       if (!take_reference(s, totals)) continue;
       if (options.onnxruntime && ort) run_onnxruntime(s, *ort, totals);
@@ -220,6 +220,7 @@ std::vector<std::vector<Finding>> compare_ways(const std::vector<RandomGraph>& g
       if (s.without_passes) plain.push_back(&s);
       ++totals.against_emitted;
     }
+    options.begin(fmt::format("{} to {}", graphs[first].name, graphs[first + count - 1].name), count);
     run_emitted(built, Way::emitted, options);
     run_emitted(plain, Way::emitted_without_passes, options);
   }

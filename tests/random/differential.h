@@ -32,7 +32,8 @@ struct DifferentialOptions {
   bool emitted = true;      ///< build and run emitted code
   bool onnxruntime = true;  ///< where it is installed
   size_t batch = 60;        ///< models in one program
-  std::function<void(const std::string&)> begin = [](const std::string&) {};  ///< called with the name of each graph before its turn
+  /// Called before the turn of each graph, and of all of a batch together: with their names and how many they are.
+  std::function<void(const std::string&, size_t)> begin = [](const std::string&, size_t) {};
 };
 
 /// What a run of many models has come to.

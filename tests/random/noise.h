@@ -16,7 +16,8 @@
 
 namespace kiln::test {
 
-/// The outputs of `graph`, each result of a node disturbed by up to `strength` times the rounding unit of its type; 0: not at all.
+/// The outputs of `graph`, each result of a node disturbed by up to `strength` times the rounding unit of its type; 0: not at all, negative: by the opposite
+/// of what the positive strength does.
 /// Integers and elements that are whole numbers are left alone: they are exact. Errors: those of evaluate.
 Result<std::vector<Tensor>> evaluate_noisily(const Graph& graph, const std::vector<Tensor>& inputs, Dice& dice, double strength);
 

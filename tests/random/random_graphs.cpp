@@ -45,15 +45,15 @@ void last_words() {
 
 /// Hangs and crashes are findings, too.
 constexpr unsigned kMostSeconds = 120;
-void begin(const std::string& name) {
+void begin(const std::string& name, size_t graphs) {
   current = name;
-  alarm(kMostSeconds);
+  alarm(kMostSeconds * static_cast<unsigned>(graphs));
 }
 
 /// What makes a smaller model fail in the same way.
 Fails same_failure(const DifferentialOptions& options, const std::optional<Finding>& finding) {
   DifferentialOptions narrow = options;
-  narrow.begin = [](const std::string&) {};
+  narrow.begin = [](const std::string&, size_t) {};
   if (finding) {
     narrow.emitted = finding->way == Way::emitted || finding->way == Way::emitted_without_passes;
     narrow.onnxruntime = finding->way == Way::onnxruntime;
@@ -138,7 +138,7 @@ int main(int argc, char** argv) {
     for (; first < all && graphs.size() < options.batch; ++first) {
       const uint32_t own = first < floats ? seed + first : seed + (first - floats);
       const std::string name = fmt::format("{}-{}", first < floats ? "float" : "quantized", own);
-      begin(name);
+      begin(name, 1);
       graphs.push_back(named_graph(name, tally));
     }
     if (!save.empty())

@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "tests/onnx_models.h"
 
 using namespace kiln;

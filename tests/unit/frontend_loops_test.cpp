@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ONNX import: graphs within nodes (If, Loop, Scan, SequenceMap), sequences and optionals.
-#include "compiler/frontend/limits.h"
+#include "compiler/ir/limits.h"
 #include "compiler/ops/evaluate.h"
 #include "tests/onnx_models.h"
 

@@ -127,6 +127,20 @@ TEST_CASE("operators that move data keep grids of floats where they can, and los
   CHECK(!t.b.add(ops::slice, {i}, cut).ok());  // integers without their grid would mean something else
 }
 
+TEST_CASE("the greatest of elements on a grid are on it, their averages are not") {
+  Graph graph = parsed(R"(graph @g (%x: f32[1,4,4,2]) -> (%a, %b, %c, %d) {
+    %q = quantize(%x) {dtype="i8", scale=[0.05], zero_point=[0]} // "q"
+    %f = dequantize(%q) {dtype="i8", scale=[0.05], zero_point=[0]} // "f"
+    %a = max_pool2d(%f) {kernel=[2,2], strides=[2,2]} // "a"
+    %b = average_pool2d(%f) {kernel=[2,2], strides=[2,2]} // "b"
+    %c = reduce_min(%f) {axes=[1]} // "c"
+    %d = reduce_mean(%f) {axes=[1]} // "d"
+  })");
+  std::vector<bool> on_grid;
+  for (ValueId output : graph.outputs()) on_grid.push_back(graph.type(output).quant.has_value());
+  CHECK(on_grid == std::vector{true, false, true, false});
+}
+
 TEST_CASE("a grid that is computed gives what a constant one gives") {
   const std::string body = " (float[2,6] x, float s, uint8 z) => (uint8[2,6] q, float[2,6] y) { q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }";
   Imported computed = import_graph("agraph" + body);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the frontend refuses as larger than any model for a microcontroller, so that a hostile or
-// broken file costs neither much memory nor much time.
+// What is refused as larger than any model for a microcontroller, so that a hostile or broken file costs neither much memory nor much
+// time.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +27,14 @@ inline constexpr uint64_t kTensorBytes = uint64_t{1} << 30;
 /// All initializers in use and all folded constants together.
 inline constexpr uint64_t kConstantBytes = uint64_t{2} << 30;
 inline constexpr size_t kNameBytes = 4096;
+/// Elements and dimensions of one tensor; kernels index with int32_t.
+inline constexpr int64_t kElements = int64_t{1} << 30;
+inline constexpr int kRank = 8;
+/// One computed constant, and the work of it: more is refused.
+inline constexpr int64_t kFoldedTensorBytes = int64_t{64} << 20;
+inline constexpr int64_t kFoldedTensorMacs = int64_t{1} << 30;
 /// All constants that are computed while a model is imported, those in between counted; and the work of it: multiply-accumulates, or
-/// elements read and written. (One tensor: kMaxElements, kMaxRank in compiler/ir/shape.h; one computed constant: compiler/ir/builder.h.)
+/// elements read and written.
 inline constexpr int64_t kFoldedBytes = int64_t{128} << 20;
 inline constexpr int64_t kFoldedWork = int64_t{1} << 29;
 /// Test vectors are left out of the self-test of models that take more work, or more bytes for all tensors together.
