@@ -129,14 +129,6 @@ namespace nn::fpu {
 #define KILN_LOAD_8_AT_16 "vldmia %[w]!, {s16-s23}\n\t"
 #define KILN_LOAD_12_AT_16 "vldmia %[w]!, {s16-s27}\n\t"
 #include "tile_arm_loops.h"
-#undef KILN_WEIGHTS
-#undef KILN_ADDRESS
-#undef KILN_STEP_WEIGHTS
-#undef KILN_LOAD_4_AT_12
-#undef KILN_LOAD_16_AT_12
-#undef KILN_LOAD_4_AT_16
-#undef KILN_LOAD_8_AT_16
-#undef KILN_LOAD_12_AT_16
 
 // Two halves a register, read into the last registers and widened from the first one on, so that none is overwritten too early.
 #define KILN_WIDEN(low, high, pair) "vcvtb.f32.f16 s" #low ", s" #pair "\n\tvcvtt.f32.f16 s" #high ", s" #pair "\n\t"
@@ -155,14 +147,6 @@ namespace nn::fpu {
       KILN_WIDEN(24, 25, 26) KILN_WIDEN(26, 27, 27)
 #include "tile_arm_loops.h"
 #undef KILN_WIDEN
-#undef KILN_WEIGHTS
-#undef KILN_ADDRESS
-#undef KILN_STEP_WEIGHTS
-#undef KILN_LOAD_4_AT_12
-#undef KILN_LOAD_16_AT_12
-#undef KILN_LOAD_4_AT_16
-#undef KILN_LOAD_8_AT_16
-#undef KILN_LOAD_12_AT_16
 
 #undef KILN_ALL_FLOATS
 #undef KILN_OPERANDS

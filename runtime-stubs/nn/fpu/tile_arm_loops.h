@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: 0BSD
 // The loops of tile_arm.h, which includes this file once for each kind of weights: KILN_WEIGHTS is their type, KILN_ADDRESS where they are,
 // KILN_STEP_WEIGHTS steps over some of them, KILN_LOAD_<n>_AT_<s> reads the next n into s<s> and the registers that follow.
+// They end with this file.
 
 // clang-format off
 
@@ -139,3 +140,12 @@ inline __attribute__((noinline)) void depthwise_line<KILN_WEIGHTS>(const Tile& t
 #undef KILN_COLUMN
 
 // clang-format on
+
+#undef KILN_WEIGHTS
+#undef KILN_ADDRESS
+#undef KILN_STEP_WEIGHTS
+#undef KILN_LOAD_4_AT_12
+#undef KILN_LOAD_16_AT_12
+#undef KILN_LOAD_4_AT_16
+#undef KILN_LOAD_8_AT_16
+#undef KILN_LOAD_12_AT_16
