@@ -4,8 +4,6 @@
 // not overlap, to depthwise2d where each channel has its own filter, else to conv2d.
 #include "compiler/ops/conv.h"
 
-#include <limits>
-
 #include "compiler/ops/convolve.h"
 #include "nn/ref/conv2d.h"
 
@@ -193,24 +191,13 @@ ImportResult import_conv(const OnnxNode& node, GraphBuilder& b) {
   return one(from_channels_last(b, *y, conv->rank));
 }
 
-/// com.microsoft: Conv, then plus input 3, then the attribute "activation" with "activation_params".
+/// com.microsoft: Conv, then plus input 3, then an activation.
 ImportResult import_fused_conv(const OnnxNode& node, GraphBuilder& b) {
   OnnxNode conv = node;
   if (conv.inputs.size() > 3) conv.inputs.resize(3);
   ImportResult y = import_conv(conv, b);
   if (y && node.has(3)) y = one(b.add(ops::add, {y->front(), node.inputs[3]}));
-  const std::string name = node.attrs.s("activation");
-  if (!y || name.empty()) return y;
-  const std::vector<double> parameters = node.attrs.get("activation_params", std::vector<double>{});
-  auto parameter = [&](size_t i, double otherwise) { return i < parameters.size() ? parameters[i] : otherwise; };
-  if (name == "Relu") return one(b.add(ops::relu, {y->front()}));
-  if (name == "Tanh") return one(b.add(ops::tanh, {y->front()}));
-  if (name == "Sigmoid") return one(b.add(ops::sigmoid, {y->front()}));
-  if (name == "LeakyRelu") return one(b.add(ops::leaky_relu, {y->front()}, {{"alpha", parameter(0, 0.01f)}}));
-  if (name == "HardSigmoid") return one(b.add(ops::hard_sigmoid, {y->front()}, {{"alpha", parameter(0, 0.2f)}, {"beta", parameter(1, 0.5)}}));
-  constexpr double kMost = std::numeric_limits<float>::max();
-  if (name == "Clip") return one(b.add(ops::clip, {y->front()}, {{"alpha", parameter(0, -kMost)}, {"beta", parameter(1, kMost)}}));
-  return unsupported(fmt::format("activation '{}' of FusedConv is not supported.", name));
+  return y ? one(fused_activation(node, b, y->front(), node.attrs.get("activation_params", std::vector<double>{}))) : y;
 }
 
 constexpr AttrSpec kFusedConvAttrs[] = {

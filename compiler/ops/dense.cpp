@@ -213,6 +213,16 @@ ImportResult import_gemm(const OnnxNode& node, GraphBuilder& b) {
   return one(std::move(y));
 }
 
+/// com.microsoft: Gemm, then an activation.
+ImportResult import_fused_gemm(const OnnxNode& node, GraphBuilder& b) {
+  ImportResult y = import_gemm(node, b);
+  if (!y) return y;
+  std::vector<double> parameters;
+  for (const char* name : {"activation_alpha", "activation_beta"})
+    if (node.attrs.has(name)) parameters.push_back(node.attrs.f(name));
+  return one(fused_activation(node, b, y->front(), parameters));
+}
+
 /// com.microsoft: alpha times the product of matrices that may be transposed.
 ImportResult import_fused_matmul(const OnnxNode& node, GraphBuilder& b) {
   if (node.attrs.i("transBatchA") != 0 || node.attrs.i("transBatchB") != 0)
@@ -235,6 +245,9 @@ ImportResult import_fused_matmul(const OnnxNode& node, GraphBuilder& b) {
 
 constexpr AttrSpec kFusedMatmulAttrs[] = {
     {"alpha", AttrKind::real}, {"transA", AttrKind::integer}, {"transB", AttrKind::integer}, {"transBatchA", AttrKind::integer}, {"transBatchB", AttrKind::integer}};
+constexpr AttrSpec kFusedGemmAttrs[] = {
+    {"activation", AttrKind::string}, {"activation_alpha", AttrKind::real}, {"activation_beta", AttrKind::real}, {"activation_gamma", AttrKind::real},
+    {"alpha", AttrKind::real}, {"beta", AttrKind::real}, {"transA", AttrKind::integer}, {"transB", AttrKind::integer}};
 constexpr AttrSpec kGemmAttrs[] = {
     {"alpha", AttrKind::real}, {"beta", AttrKind::real}, {"transA", AttrKind::integer}, {"transB", AttrKind::integer}};
 
@@ -245,6 +258,11 @@ const OpDef microsoft_fused_matmul = {
     .summary = "alpha * a * b, either transposed",
     .onnx = {.type = "FusedMatMul", .domain = "com.microsoft", .attrs = kFusedMatmulAttrs, .min_inputs = 2, .max_inputs = 2},
     .import = import_fused_matmul,
+};
+const OpDef microsoft_fused_gemm = {
+    .summary = "alpha * a * b + beta * c, and an activation",
+    .onnx = {.type = "FusedGemm", .domain = "com.microsoft", .attrs = kFusedGemmAttrs, .min_inputs = 2, .max_inputs = 3},
+    .import = import_fused_gemm,
 };
 const OpDef gemm = {
     .summary = "alpha * a * b + beta * c",

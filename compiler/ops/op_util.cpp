@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/ops/op_util.h"
 
+#include <limits>
+
+#include "compiler/ops/ops.h"
+
 namespace kiln {
 
 ImportResult one(Result<ValueId> value) {
@@ -77,6 +81,20 @@ EvalResult with_activation(const OpArgs& args, Tensor y) {
   for (const OpDef* op : op_table().all())
     if (op->is(kUnary) && op->functor == functor) return op->eval(OpArgs{*op, args.attrs, {&y.type}, {&y}, {&y.type}});
   return bad_node(fmt::format("'{}' is no activation.", functor));
+}
+
+Result<ValueId> fused_activation(const OnnxNode& node, GraphBuilder& b, ValueId y, const std::vector<double>& parameters) {
+  const std::string name = node.attrs.s("activation");
+  if (name.empty()) return y;
+  auto parameter = [&](size_t i, double otherwise) { return i < parameters.size() ? parameters[i] : otherwise; };
+  if (name == "Relu") return b.add(ops::relu, {y});
+  if (name == "Tanh") return b.add(ops::tanh, {y});
+  if (name == "Sigmoid") return b.add(ops::sigmoid, {y});
+  if (name == "LeakyRelu") return b.add(ops::leaky_relu, {y}, {{"alpha", parameter(0, 0.01f)}});
+  if (name == "HardSigmoid") return b.add(ops::hard_sigmoid, {y}, {{"alpha", parameter(0, 0.2f)}, {"beta", parameter(1, 0.5)}});
+  constexpr double kMost = std::numeric_limits<float>::max();
+  if (name == "Clip") return b.add(ops::clip, {y}, {{"alpha", parameter(0, -kMost)}, {"beta", parameter(1, kMost)}});
+  return unsupported(fmt::format("activation '{}' of {} is not supported.", name, node.type));
 }
 
 }  // namespace kiln

@@ -75,6 +75,10 @@ struct Activation {
 };
 Activation activation_of(const Attrs& attrs);
 
+/// What ONNX Runtime has fused into an operator of com.microsoft: `y` after the function that attribute "activation" names, as an ONNX
+/// operator ("Relu"), with `parameters` in the order of that operator's; `y` itself where there is none. Errors: unsupported_node.
+Result<ValueId> fused_activation(const OnnxNode& node, GraphBuilder& b, ValueId y, const std::vector<double>& parameters);
+
 /// For eval hooks of operators that can carry a fused activation: `y`, computed without it, becomes the one output.
 EvalResult with_activation(const OpArgs& args, Tensor y);
 

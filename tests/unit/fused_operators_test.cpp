@@ -30,6 +30,19 @@ TEST_CASE("FusedConv is a convolution, a sum and an activation") {
   CHECK(t.message(ops::microsoft_fused_conv, 1, {t.constant(x), t.constant(w)}, {{"activation", std::string("Erf")}}) == "activation 'Erf' of FusedConv is not supported.");
 }
 
+TEST_CASE("FusedGemm is a product of matrices, a sum and an activation") {
+  Random random(4);
+  Bench t;
+  const Tensor a = random.tensor({3, 4}), w = random.tensor({5, 4}), c = random.tensor({5});
+  const Attrs gemm{{"alpha", 0.5}, {"transB", int64_t{1}}};
+  const Tensor y = computed(t, ops::gemm, {a, w, c}, gemm);
+  Attrs attrs = gemm;
+  CHECK(computed(t, ops::microsoft_fused_gemm, {a, w, c}, attrs) == y);
+  attrs.set("activation", std::string("LeakyRelu"));
+  attrs.set("activation_alpha", 0.25);
+  CHECK(computed(t, ops::microsoft_fused_gemm, {a, w, c}, attrs) == computed(t, ops::leaky_relu, {y}, {{"alpha", 0.25}}));
+}
+
 TEST_CASE("FusedMatMul transposes and scales") {
   Random random(2);
   Bench t;
@@ -52,12 +65,14 @@ TEST_CASE("skip normalizations normalize a sum, which they also give") {
   const Tensor sum = computed(t, ops::add, {computed(t, ops::add, {x, skip}), bias});
   ImportResult out = t.run(ops::microsoft_skip_layer_norm, 1, {t.constant(x), t.constant(skip), t.constant(gamma), t.constant(beta), t.constant(bias)}, {{"epsilon", 1e-5}}, 1);
   REQUIRE(out.ok());
-  CHECK(*t.b.constant(out->front()) == computed(t, ops::layer_norm, {sum, gamma, beta}, {{"epsilon", 1e-5}}));
+  Tensor y = *t.b.constant(out->front());
+  CHECK(y == computed(t, ops::layer_norm, {sum, gamma, beta}, {{"epsilon", 1e-5}}));
   OnnxNode node{"com.microsoft", "SkipSimplifiedLayerNormalization", "n", 1, {{"epsilon", 1e-5}},
                 {t.constant(x), t.constant(skip), t.constant(gamma), t.constant(bias)}, 4, {true, false, false, true}};
   out = ops::microsoft_skip_rms_norm.import(node, t.b);
   REQUIRE(out.ok());
-  CHECK(*t.b.constant(out->front()) == computed(t, ops::rms_norm, {sum, gamma}, {{"epsilon", 1e-5}}));
+  y = *t.b.constant(out->front());
+  CHECK(y == computed(t, ops::rms_norm, {sum, gamma}, {{"epsilon", 1e-5}}));
   CHECK(*t.b.constant((*out)[3]) == sum);
 }
 

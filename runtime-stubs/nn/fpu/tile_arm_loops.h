@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: 0BSD
 // The loops of tile_arm.h, which includes this file once for each kind of weights: KILN_WEIGHTS is their type, KILN_ADDRESS where they are,
 // KILN_STEP_WEIGHTS steps over some of them, KILN_LOAD_<n>_AT_<s> reads the next n into s<s> and the registers that follow.
-// They end with this file.
+// They end with this file, which is empty without them.
+#ifdef KILN_WEIGHTS
 
 // clang-format off
 
@@ -149,3 +150,4 @@ inline __attribute__((noinline)) void depthwise_line<KILN_WEIGHTS>(const Tile& t
 #undef KILN_LOAD_4_AT_16
 #undef KILN_LOAD_8_AT_16
 #undef KILN_LOAD_12_AT_16
+#endif
