@@ -95,6 +95,13 @@ void make_fused_matmul(Sketch& s) {
   s.add("FusedMatMul", {a, s.fresh(DType::f32, tb ? Shape{n, k} : Shape{k, n}, -0.5, 0.5)}, {{"transA", int64_t{ta}}, {"transB", int64_t{tb}}, {"alpha", 0.5}}, "com.microsoft");
 }
 
+void make_fused_gemm(Sketch& s) {
+  const std::string a = s.any(DType::f32, 2, 2);
+  const int64_t k = s.shape(a).back(), n = s.dice.between(1, 6);
+  Attrs attrs{{"transB", int64_t{1}}, {"alpha", 0.5}, {"activation", s.pick<std::string>({"Relu", "Sigmoid", "Tanh", "LeakyRelu"})}};
+  if (attrs.s("activation") == "LeakyRelu") attrs.set("activation_alpha", 0.25);
+  s.add("FusedGemm", {a, s.weights(DType::f32, {n, k}, -0.5, 0.5), s.weights(DType::f32, {n})}, attrs, "com.microsoft");
+}
 void make_fused_conv(Sketch& s) {
   std::string x = s.image(DType::f32, 2, 2);
   s.add("FusedConv", {x, s.weights(DType::f32, {3, s.shape(x)[1], 2, 2}, -0.5, 0.5), s.weights(DType::f32, {3})}, {{"activation", s.pick<std::string>({"Relu", "Sigmoid", "Tanh"})}}, "com.microsoft");
@@ -109,7 +116,8 @@ std::vector<OperatorMaker> state_entries() {
           {"MeanVarianceNormalization", [](Sketch& s) { s.add("MeanVarianceNormalization", {s.image(DType::f32, 2, 3)}); }},
           {"RMSNormalization", [](Sketch& s) { make_rms_norm(s, "RMSNormalization", 23); }},
           {"SimplifiedLayerNormalization", [](Sketch& s) { make_rms_norm(s, "SimplifiedLayerNormalization", 13); }},
-          {"com.microsoft::SkipLayerNormalization", make_skip_layer_norm}, {"com.microsoft::FusedMatMul", make_fused_matmul}, {"com.microsoft::FusedConv", make_fused_conv}};
+          {"com.microsoft::SkipLayerNormalization", make_skip_layer_norm}, {"com.microsoft::FusedMatMul", make_fused_matmul}, {"com.microsoft::FusedConv", make_fused_conv},
+          {"com.microsoft::FusedGemm", make_fused_gemm}};
 }
 
 }  // namespace kiln::test
