@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "compiler/driver/pipeline.h"
-#include "compiler/driver/process.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/runner/process.h"
 #include "compiler/support/files.h"
 
 namespace kiln::test {
@@ -32,7 +32,7 @@ inline TemporaryFolder temporary_folder() {
 }
 
 /// What the model compiles to; on the heap, since built bundles refer to it.
-inline std::unique_ptr<Compiled> compile(const CommonOptions& options) {
+inline std::unique_ptr<Compiled> compile(const CompileOptions& options) {
   Diagnostics diagnostics;
   std::optional<Compiled> compiled = compile_model(options, diagnostics);
   for (const Diagnostic& d : diagnostics.all()) UNSCOPED_INFO(to_string(d));

@@ -10,11 +10,11 @@
 #include <set>
 #include <string>
 
-#include "compiler/driver/bundle_runner.h"
-#include "compiler/driver/pipeline.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/recurrent.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/runner/bundle_runner.h"
 #include "nn/half.h"
 
 namespace kiln::test {
@@ -85,8 +85,8 @@ class RecurrentGenerator {
 };
 
 /// Compiles the graph, runs it and compares it with its evaluation. Returns the rows that served it.
-inline std::set<std::string> check_recurrent_layers(Graph graph, const CommonOptions& given, const BuildOptions& build) {
-  CommonOptions options = given;
+inline std::set<std::string> check_recurrent_layers(Graph graph, const CompileOptions& given, const BuildOptions& build) {
+  CompileOptions options = given;
   options.name = "layers";
   ImportedModel model;
   model.graph = std::move(graph);

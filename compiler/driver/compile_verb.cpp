@@ -6,21 +6,23 @@
 #include <algorithm>
 #include <memory>
 
-#include "compiler/driver/budgets.h"
+#include "compiler/driver/budget_options.h"
 #include "compiler/driver/cli.h"
-#include "compiler/driver/pipeline.h"
-#include "compiler/driver/problems.h"
+#include "compiler/driver/options.h"
 #include "compiler/driver/quantize_options.h"
-#include "compiler/driver/report.h"
+#include "compiler/emit/bundle.h"
 #include "compiler/frontend/state_proposals.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/pipeline/test_vectors.h"
+#include "compiler/report/report.h"
 #include "compiler/support/files.h"
-#include "compiler/support/hash.h"
+#include "compiler/support/problems.h"
 
 namespace kiln {
 namespace {
 
 struct Options {
-  CommonOptions common;
+  CompileOptions common;
   bool quantize = false;
   CalibrationOptions calibration;
   std::filesystem::path output;
@@ -31,27 +33,6 @@ struct Options {
   bool report = false;
   std::filesystem::path depfile;
 };
-
-/// Quantizes in memory and compiles the result; the bundle names the float model as its source.
-std::optional<Compiled> compile_quantized(const Options& options, const Terminal& terminal, Diagnostics& diagnostics) {
-  const CommonOptions& common = options.common;
-  std::optional<QuantizedModel> quantized = quantize_file(common.model, common.import, options.calibration, terminal, diagnostics);
-  if (!quantized) return std::nullopt;
-  Result<std::string> original = read_file(common.model);
-  if (!original) {
-    diagnostics.report(std::move(original).diagnostic());
-    return std::nullopt;
-  }
-  Diagnostics again;  // what importing notes has been said
-  std::optional<ImportedModel> model = import_model_bytes(quantized->bytes, common.model, common.import, again);
-  if (!model) {
-    for (const Diagnostic& d : again.all()) diagnostics.report(d);
-    return std::nullopt;
-  }
-  model->info.sha256 = sha256(*original);
-  model->info.read_files.push_back(options.calibration.data.path);
-  return compile_graph(*std::move(model), common, diagnostics);
-}
 
 Status check_quantization(const Options& options) {
   bool data = !options.calibration.data.path.empty();
@@ -90,8 +71,8 @@ Status write_depfile(const Options& options, const Compiled& compiled) {
 ExitCode run(Options& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   if (Status s = check_quantization(options); !s) return terminal.fail(s.diagnostic());
-  std::optional<Compiled> compiled =
-      options.quantize ? compile_quantized(options, terminal, diagnostics) : compile_model(options.common, diagnostics);
+  std::optional<Compiled> compiled = options.quantize ? compile_quantized(options.common, options.calibration, terminal, diagnostics)
+                                                      : compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);
   if (!compiled) return write_problems(options.json, diagnostics, terminal);
   Diagnostics notes;
@@ -101,13 +82,17 @@ ExitCode run(Options& options, const Terminal& terminal) {
   if (Result<std::vector<TestVector>> vectors = make_test_vectors(*compiled, options.vectors))
     bundle.vectors = *std::move(vectors);
   else
-    terminal.report(Diagnostic{vectors.diagnostic().id, Severity::note, "the self-test is left out: " + vectors.diagnostic().message,
-                               "`kiln diff` compares the emitted code with ONNX Runtime.", {}, options.common.model.string()});
+    terminal.report(Diagnostic{vectors.diagnostic().id,
+                               Severity::note,
+                               "the self-test is left out: " + vectors.diagnostic().message,
+                               "`kiln diff` compares the emitted code with ONNX Runtime.",
+                               {},
+                               options.common.model.string()});
   if (options.output.empty()) options.output = compiled->program.name;
   std::vector<OutputFile> files = emit_bundle(compiled->program, compiled->target, compiled->info, bundle);
   std::optional<Footprint> measured;
   if (options.report && can_measure(compiled->target)) {
-    Result<Footprint> result = measure_footprint(*compiled, files, options.build);
+    Result<Footprint> result = measure_footprint(compiled->program, compiled->target, files, options.build);
     if (!result) return terminal.fail(result.diagnostic());
     measured = *std::move(result);
   }

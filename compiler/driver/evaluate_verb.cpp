@@ -8,10 +8,11 @@
 
 #include "compiler/driver/cli.h"
 #include "compiler/driver/data_options.h"
-#include "compiler/driver/evaluation.h"
-#include "compiler/driver/evaluation_report.h"
-#include "compiler/driver/problems.h"
+#include "compiler/driver/options.h"
+#include "compiler/judge/evaluation.h"
+#include "compiler/report/evaluation_report.h"
 #include "compiler/support/files.h"
+#include "compiler/support/problems.h"
 
 namespace kiln {
 namespace {

@@ -5,19 +5,21 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "compiler/driver/budgets.h"
+#include "compiler/driver/budget_options.h"
 #include "compiler/driver/cli.h"
-#include "compiler/driver/pipeline.h"
-#include "compiler/driver/problems.h"
-#include "compiler/driver/report.h"
+#include "compiler/driver/options.h"
+#include "compiler/emit/bundle.h"
 #include "compiler/frontend/state_proposals.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/report/report.h"
 #include "compiler/support/files.h"
+#include "compiler/support/problems.h"
 
 namespace kiln {
 namespace {
 
 struct Options {
-  CommonOptions common;
+  CompileOptions common;
   BuildOptions build;
   Budgets budgets;
   std::string json;
@@ -28,7 +30,7 @@ Result<std::optional<Footprint>> measure(const Options& options, const Compiled&
                                          const Terminal& terminal) {
   if (!can_measure(compiled.target)) return std::optional<Footprint>();
   terminal.show_progress("compiling the emitted code ...");
-  Result<Footprint> footprint = measure_footprint(compiled, bundle, options.build);
+  Result<Footprint> footprint = measure_footprint(compiled.program, compiled.target, bundle, options.build);
   terminal.show_progress({});
   if (footprint) return std::optional(*std::move(footprint));
   const Diagnostic& problem = footprint.diagnostic();

@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "compiler/driver/cli.h"
-#include "compiler/driver/operator_table.h"
-#include "compiler/driver/table.h"
+#include "compiler/report/operator_table.h"
+#include "compiler/report/table.h"
 #include "targets/targets.h"
 
 namespace kiln {

@@ -19,7 +19,7 @@ namespace kiln {
 namespace {
 
 struct Options {
-  CommonOptions common;
+  CompileOptions common;
   std::vector<std::string> passes = {"all"};
   std::filesystem::path output;
   PrintOptions print;
@@ -29,7 +29,7 @@ struct Options {
 constexpr std::string_view kEndOfInput = "\n; ---\n";
 
 /// The graph of an .onnx file, or of IR text in a file of another name.
-std::optional<Graph> read_graph(const CommonOptions& options, Diagnostics& diagnostics) {
+std::optional<Graph> read_graph(const CompileOptions& options, Diagnostics& diagnostics) {
   if (options.model.extension() == ".onnx") {
     std::optional<ImportedModel> model = import_model(options.model, options.import, diagnostics);
     if (!model || diagnostics.has_errors()) return std::nullopt;
@@ -100,12 +100,11 @@ VerbAction add(CLI::App& sub) {
 }  // namespace
 
 extern const Verb opt_verb;
-const Verb opt_verb = {
-    "opt", "Run graph passes and print the IR",
-    "kiln opt kws.onnx --elide                                  # after all graph passes\n"
-    "kiln opt kws.onnx --elide --passes none                    # as imported\n"
-    "kiln opt graph.txt --passes fold-batchnorm,dead-code       # IR text in, IR text out\n"
-    "kiln opt kws.onnx --elide --print-after all --dot kws.dot  # every step, and a drawing",
-    add};
+const Verb opt_verb = {"opt", "Run graph passes and print the IR",
+                       "kiln opt kws.onnx --elide                                  # after all graph passes\n"
+                       "kiln opt kws.onnx --elide --passes none                    # as imported\n"
+                       "kiln opt graph.txt --passes fold-batchnorm,dead-code       # IR text in, IR text out\n"
+                       "kiln opt kws.onnx --elide --print-after all --dot kws.dot  # every step, and a drawing",
+                       add};
 
 }  // namespace kiln

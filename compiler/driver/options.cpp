@@ -71,7 +71,7 @@ Result<Shape> parse_shape(const std::string& text) {
   return shape;
 }
 
-void add_model_options(CLI::App& app, CommonOptions& options) {
+void add_model_options(CLI::App& app, CompileOptions& options) {
   app.add_option("MODEL", options.model, "The ONNX file")->required()->type_name("FILE");
   app.add_option_function<std::vector<std::string>>(
          "--dim",
@@ -94,7 +94,7 @@ void add_model_options(CLI::App& app, CommonOptions& options) {
       ->allow_extra_args(false);
 }
 
-void add_state_option(CLI::App& app, CommonOptions& options) {
+void add_state_option(CLI::App& app, CompileOptions& options) {
   app.add_option_function<std::vector<std::string>>(
          "--state",
          [&options](const std::vector<std::string>& all) {
@@ -108,7 +108,7 @@ void add_state_option(CLI::App& app, CommonOptions& options) {
       ->allow_extra_args(false);
 }
 
-void add_target_options(CLI::App& app, CommonOptions& options) {
+void add_target_options(CLI::App& app, CompileOptions& options) {
   app.add_option_function<std::string>(
          "--io-dtype", [&options](const std::string& dtype) { options.integer_io = dtype == "int8"; },
          "Type of quantized inputs and outputs: model (as the model has them), or int8 (the integers, without conversion)")
@@ -129,11 +129,13 @@ void add_target_options(CLI::App& app, CommonOptions& options) {
 }
 
 void add_build_options(CLI::App& app, BuildOptions& options) {
-  app.add_option("--compiler", options.compiler, "What builds the emitted code: gcc or clang for a board; for this machine a command, default $CXX")->type_name("NAME");
+  app.add_option("--compiler", options.compiler,
+                 "What builds the emitted code: gcc or clang for a board; for this machine a command, default $CXX")
+      ->type_name("NAME");
   app.add_option("--cflags", options.flags, "A further flag for it, such as --cflags=-O3")->type_name("FLAG")->allow_extra_args(false);
 }
 
-void add_pass_options(CLI::App& app, CommonOptions& options) {
+void add_pass_options(CLI::App& app, CompileOptions& options) {
   GraphPassOptions& passes = options.passes;
   const char* group = "Looking inside";
   app.add_option("--disable-pass", passes.disabled, "Leave a pass out")->type_name("PASS")->allow_extra_args(false)->group(group);
@@ -145,14 +147,19 @@ void add_pass_options(CLI::App& app, CommonOptions& options) {
   app.add_flag("--time-passes", passes.time_passes, "Print how long each pass took")->group(group);
   app.add_option("--dot", options.dot, "Write the graph for Graphviz")->type_name("FILE")->group(group);
   app.add_option("--dump-dir", passes.dump_dir, "Write the IR after each pass into a folder")->type_name("DIR")->group(group);
-  app.add_option("--explain", options.explain, "Say why: kernels")
+  app.add_option_function<std::vector<std::string>>(
+         "--explain",
+         [&options](const std::vector<std::string>&) {
+           options.explain_kernels = [](const std::string& line) { fmt::print("{}\n", line); };
+         },
+         "Say why: kernels")
       ->type_name("TOPIC")
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"kernels"}))
       ->group(group);
 }
 
-void add_common_options(CLI::App& app, CommonOptions& options) {
+void add_common_options(CLI::App& app, CompileOptions& options) {
   add_model_options(app, options);
   add_state_option(app, options);
   add_target_options(app, options);

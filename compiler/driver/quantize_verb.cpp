@@ -7,17 +7,18 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "compiler/driver/cli.h"
 #include "compiler/driver/options.h"
-#include "compiler/driver/problems.h"
 #include "compiler/driver/quantize_options.h"
-#include "compiler/driver/table.h"
+#include "compiler/report/table.h"
 #include "compiler/support/files.h"
+#include "compiler/support/problems.h"
 
 namespace kiln {
 namespace {
 
 struct Options {
-  CommonOptions common;
+  CompileOptions common;
   CalibrationOptions calibration;
   std::filesystem::path output;
   std::string json;

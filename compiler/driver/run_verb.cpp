@@ -6,13 +6,15 @@
 #include <algorithm>
 #include <memory>
 
-#include "compiler/driver/budgets.h"
+#include "compiler/driver/budget_options.h"
 #include "compiler/driver/cli.h"
-#include "compiler/driver/bundle_runner.h"
-#include "compiler/driver/input_sets.h"
-#include "compiler/driver/pipeline.h"
-#include "compiler/driver/table.h"
+#include "compiler/driver/options.h"
+#include "compiler/emit/bundle.h"
 #include "compiler/emit/bundle_writer.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/report/table.h"
+#include "compiler/runner/bundle_runner.h"
+#include "compiler/runner/input_sets.h"
 
 namespace kiln {
 namespace {
@@ -22,7 +24,7 @@ constexpr size_t kShownElements = 32;
 constexpr uint32_t kCountedRuns = 8;
 
 struct Options {
-  CommonOptions common;
+  CompileOptions common;
   BuildOptions build;
   Budgets budgets;
   std::vector<std::string> inputs;
@@ -66,8 +68,8 @@ std::string profile_text(const Program& program, const RunResult& plain, const R
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const Step& step = program.steps[i];
     auto count = static_cast<double>(traced.step_instructions[i]);
-    table.add({fmt::format("{}", i + 1), step.label, step.origin.front(), step.macs ? with_commas(step.macs) : "", with_commas(traced.step_instructions[i]),
-               step.macs ? fmt::format("{:.2f}", count / static_cast<double>(step.macs)) : "",
+    table.add({fmt::format("{}", i + 1), step.label, step.origin.front(), step.macs ? with_commas(step.macs) : "",
+               with_commas(traced.step_instructions[i]), step.macs ? fmt::format("{:.2f}", count / static_cast<double>(step.macs)) : "",
                fmt::format("{:.1f} %", 100 * count / static_cast<double>(std::max<int64_t>(plain.instructions.front(), 1)))});
   }
   return fmt::format("{}\n{} instructions per inference, {} bytes of stack on {}\n", table.text(), with_commas(plain.instructions.front()),
@@ -75,8 +77,10 @@ std::string profile_text(const Program& program, const RunResult& plain, const R
 }
 
 /// Counts instructions in a build that reports each step, which costs a few itself, and in a plain one.
-Result<std::string> profile(const Options& options, const Compiled& c, const std::vector<OutputFile>& bundle, const std::vector<Tensor>& inputs, const RunResult& plain) {
-  Result<BuiltBundle> traced = BuiltBundle::build(c.program, c.target, bundle, {.compiler = options.build.compiler, .flags = options.build.flags, .traced = true});
+Result<std::string> profile(const Options& options, const Compiled& c, const std::vector<OutputFile>& bundle,
+                            const std::vector<Tensor>& inputs, const RunResult& plain) {
+  Result<BuiltBundle> traced =
+      BuiltBundle::build(c.program, c.target, bundle, {.compiler = options.build.compiler, .flags = options.build.flags, .traced = true});
   if (!traced) return std::move(traced).diagnostic();
   Result<RunResult> counted = traced->run({inputs}, {.timed_runs = kCountedRuns});
   if (!counted) return std::move(counted).diagnostic();
@@ -90,7 +94,8 @@ ExitCode run(const Options& options, const Terminal& terminal) {
   if (!compiled) return code;
   const Program& program = compiled->program;
   if (options.profile && !compiled->target.board)
-    return terminal.fail(error(DiagId::bad_usage, fmt::format("--profile counts instructions on a board in QEMU; {} has none.", compiled->target.name),
+    return terminal.fail(error(DiagId::bad_usage,
+                               fmt::format("--profile counts instructions on a board in QEMU; {} has none.", compiled->target.name),
                                "choose a microcontroller, such as --target cortex-m4; `kiln diff --time` times this machine."));
   Result<std::vector<std::vector<Tensor>>> inputs = load_named_inputs(options.inputs, program);
   if (!inputs) return terminal.fail(inputs.diagnostic());
@@ -124,7 +129,9 @@ ExitCode run(const Options& options, const Terminal& terminal) {
 VerbAction add(CLI::App& sub) {
   auto options = std::make_shared<Options>();
   add_common_options(sub, options->common);
-  sub.add_option("--input", options->inputs, "Data of an input, .npy or .pb; NAME= may be left out when there is one input. With --state a further leading dimension holds steps")
+  sub.add_option("--input", options->inputs,
+                 "Data of an input, .npy or .pb; NAME= may be left out when there is one input. With --state a further leading dimension "
+                 "holds steps")
       ->type_name("NAME=FILE")
       ->allow_extra_args(false);
   sub.add_option("-o,--output", options->output, "Folder for OUTPUT.npy files; without it outputs are printed")->type_name("DIR");

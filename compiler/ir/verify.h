@@ -6,7 +6,7 @@
 
 namespace kiln {
 
-/// What must hold in addition from some point of the pipeline on (compiler/driver/pipeline.cpp).
+/// What must hold in addition from some point of the pipeline on (compiler/pipeline/pipeline.cpp).
 enum class Stage {
   imported,   ///< single assignment, order, use lists, and `infer` of each node agrees with the stored types
   canonical,  ///< + no node has only constant inputs

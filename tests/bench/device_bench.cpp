@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// device_bench: instructions, modelled cycles, arena, flash and stack of real models on microcontrollers in QEMU, beside TensorFlow Lite Micro's. Counts are exact, so the
-// results of one run serve as bounds for the next: more than 2 % above the committed ones is an error.
+// device_bench: instructions, modelled cycles, arena, flash and stack of real models on microcontrollers in QEMU, beside TensorFlow Lite
+// Micro's. Counts are exact, so the results of one run serve as bounds for the next: more than 2 % above the committed ones is an error.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -9,12 +9,12 @@
 #include <map>
 #include <sstream>
 
-#include "compiler/driver/bundle_runner.h"
-#include "compiler/driver/footprint.h"
-#include "compiler/driver/input_sets.h"
-#include "compiler/driver/pipeline.h"
-#include "compiler/driver/table.h"
 #include "compiler/emit/bundle_writer.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/report/table.h"
+#include "compiler/runner/bundle_runner.h"
+#include "compiler/runner/footprint.h"
+#include "compiler/runner/input_sets.h"
 #include "tests/bench/cycle_model.h"
 
 using namespace kiln;
@@ -32,7 +32,8 @@ struct Options {
   fs::path models = std::getenv("KILN_MODELS") ? std::getenv("KILN_MODELS") : KILN_SOURCE_DIR "/../shared/models";
   fs::path baseline = KILN_SOURCE_DIR "/../shared/baselines/tflm.csv";
   std::vector<std::string> names{"kws", "ic", "vww", "ad"};
-  std::vector<std::string> targets{"cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "cortex-m85", "rv32imc", "rv32gcv"};
+  std::vector<std::string> targets{"cortex-m0",  "cortex-m3",  "cortex-m4", "cortex-m7", "cortex-m33",
+                                   "cortex-m55", "cortex-m85", "rv32imc",   "rv32gcv"};
   std::vector<std::string> levels{"-O2", "-O3"};
   bool update = false;
   int inputs = 1;
@@ -92,7 +93,8 @@ std::vector<std::vector<Tensor>> make_inputs(const Program& program, int count) 
 }
 
 /// Everything that a run of the image with `runs` further inferences executes.
-Result<bench::CycleCount> count_cycles(const BuiltBundle& image, const std::string& target, const std::vector<std::vector<Tensor>>& inputs, uint32_t runs) {
+Result<bench::CycleCount> count_cycles(const BuiltBundle& image, const std::string& target, const std::vector<std::vector<Tensor>>& inputs,
+                                       uint32_t runs) {
   Result<TemporaryFolder> folder = TemporaryFolder::create();
   if (!folder) return folder.diagnostic();
   fs::path counts = folder->path() / "counts";
@@ -117,14 +119,20 @@ Result<Measurement> measure_build(const Compiled& c, const BuildOptions& build, 
   const std::vector<OutputFile> bundle = emit_bundle(c.program, c.target, c.info, {});
   Result<BuiltBundle> image = BuiltBundle::build(c.program, c.target, bundle, build);
   if (!image) return image.diagnostic();
-  Result<Footprint> footprint = measure_footprint(c, bundle, build);
+  Result<Footprint> footprint = measure_footprint(c.program, c.target, bundle, build);
   if (!footprint) return footprint.diagnostic();
   std::vector<std::vector<Tensor>> inputs = make_inputs(c.program, input_sets);
   Result<RunResult> run = image->run(inputs, {.timed_runs = kRuns});
   if (!run) return run.diagnostic();
   auto [least, most] = std::minmax_element(run->instructions.begin(), run->instructions.end());
-  Measurement m{fmt::format("{} {}", build.compiler, fmt::join(build.flags, " ")), run->instructions.front(), c.program.memory.arena_bytes, run->stack_bytes,
-                footprint->flash_bytes() - footprint->code.weight_bytes, *most - *least, c.program.macs(), std::nullopt};
+  Measurement m{fmt::format("{} {}", build.compiler, fmt::join(build.flags, " ")),
+                run->instructions.front(),
+                c.program.memory.arena_bytes,
+                run->stack_bytes,
+                footprint->flash_bytes() - footprint->code.weight_bytes,
+                *most - *least,
+                c.program.macs(),
+                std::nullopt};
   if (bench::has_cycle_model(c.target.name)) {
     Result<int64_t> cycles = cycles_of_run(*image, c.target.name, inputs);
     if (!cycles) return cycles.diagnostic();
@@ -135,7 +143,7 @@ Result<Measurement> measure_build(const Compiled& c, const BuildOptions& build, 
 
 /// Of all builds the one with the fewest instructions.
 Result<Measurement> measure(const Options& options, const Key& key) {
-  CommonOptions common;
+  CompileOptions common;
   common.model = options.models / fmt::format("mlperf_tiny_{}_int8io", key.model) / "model.onnx";
   common.target = key.target;
   common.goal = key.goal == "size" ? Goal::size : Goal::speed;
@@ -162,13 +170,21 @@ std::string baseline_core(const std::string& target) { return target.starts_with
 void compare(const Key& key, const char* what, int64_t now, int64_t before, std::vector<std::string>& regressions) {
   const double ratio = static_cast<double>(now) / static_cast<double>(before);
   if (ratio <= kTolerance) return;
-  regressions.push_back(fmt::format("{} on {} for {}: {} {}, {} before ({:+.1f} %)", key.model, key.target, key.goal, with_commas(now), what, with_commas(before), 100 * (ratio - 1)));
+  regressions.push_back(fmt::format("{} on {} for {}: {} {}, {} before ({:+.1f} %)", key.model, key.target, key.goal, with_commas(now),
+                                    what, with_commas(before), 100 * (ratio - 1)));
 }
 
 /// Puts a result into the committed ones at once, so that long runs may be ended.
 bool store(const Key& key, const Measurement& m) {
   std::map<Key, std::vector<std::string>> rows = committed_results();
-  rows[key] = {key.model, key.target, key.goal, m.build, fmt::format("{}", m.instructions), fmt::format("{}", m.arena), fmt::format("{}", m.flash), fmt::format("{}", m.stack)};
+  rows[key] = {key.model,
+               key.target,
+               key.goal,
+               m.build,
+               fmt::format("{}", m.instructions),
+               fmt::format("{}", m.arena),
+               fmt::format("{}", m.flash),
+               fmt::format("{}", m.stack)};
   std::string text = std::string(kHeader) + "\n";
   for (const auto& [_, row] : rows) text += fmt::format("{}\n", fmt::join(row, ","));
   return write_file(kCommitted, text).ok();
@@ -178,7 +194,8 @@ bool run(const Options& options) {
   const auto committed = committed_results();
   const auto baseline = baseline_results(options.baseline);
   std::vector<std::string> regressions;
-  std::vector<std::string> head{"model", "target", "goal", "build", "instructions", "per MAC", "TFLM", "ratio", "cycles", "per MAC", "arena", "flash", "stack"};
+  std::vector<std::string> head{"model", "target", "goal",    "build", "instructions", "per MAC", "TFLM",
+                                "ratio", "cycles", "per MAC", "arena", "flash",        "stack"};
   if (options.inputs > 1) head.emplace_back("spread");
   Table table(head, {4, 5, 6, 7, 8, 9, 10, 11, 12, 13});
   for (const std::string& target : options.targets) {
@@ -194,11 +211,19 @@ bool run(const Options& options) {
         auto theirs = baseline.find({baseline_core(target), model});
         auto bound = committed.find(key);
         const auto count = static_cast<double>(m->instructions);
-        std::vector<std::string> row{model, target, goal, m->build, with_commas(m->instructions), fmt::format("{:.2f}", count / static_cast<double>(m->macs)),
+        std::vector<std::string> row{model,
+                                     target,
+                                     goal,
+                                     m->build,
+                                     with_commas(m->instructions),
+                                     fmt::format("{:.2f}", count / static_cast<double>(m->macs)),
                                      theirs == baseline.end() ? "" : with_commas(theirs->second),
                                      theirs == baseline.end() ? "" : fmt::format("{:.3f}", count / static_cast<double>(theirs->second)),
-                                     m->cycles ? with_commas(*m->cycles) : "", m->cycles ? fmt::format("{:.2f}", static_cast<double>(*m->cycles) / static_cast<double>(m->macs)) : "",
-                                     with_commas(m->arena), with_commas(m->flash), with_commas(m->stack)};
+                                     m->cycles ? with_commas(*m->cycles) : "",
+                                     m->cycles ? fmt::format("{:.2f}", static_cast<double>(*m->cycles) / static_cast<double>(m->macs)) : "",
+                                     with_commas(m->arena),
+                                     with_commas(m->flash),
+                                     with_commas(m->stack)};
         if (options.inputs > 1) row.push_back(with_commas(m->spread));
         table.add(row);
         if (bound != committed.end() && !options.update) {
@@ -218,7 +243,9 @@ bool run(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("Instructions of the MLPerf Tiny models on microcontrollers in QEMU, the best of gcc and clang; fails on results 2 % worse than tests/bench/device_results.csv.");
+  CLI::App app(
+      "Instructions of the MLPerf Tiny models on microcontrollers in QEMU, the best of gcc and clang; fails on results 2 % worse than "
+      "tests/bench/device_results.csv.");
   app.add_option("--models", options.models, "Folder of the models; default $KILN_MODELS, else ../shared/models")->type_name("DIR");
   app.add_option("--baseline", options.baseline, "CSV of the competitor: core,variant,model,instructions,...")->type_name("FILE");
   app.add_option("--model", options.names, "kws, ic, vww, ad")->type_name("NAME");

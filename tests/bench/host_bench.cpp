@@ -5,13 +5,13 @@
 
 #include <algorithm>
 
-#include "compiler/driver/bundle_runner.h"
-#include "compiler/driver/input_sets.h"
-#include "compiler/driver/pipeline.h"
-#include "compiler/driver/table.h"
 #include "compiler/emit/bundle_writer.h"
 #include "compiler/frontend/model_edit.h"
+#include "compiler/pipeline/pipeline.h"
 #include "compiler/reference/onnxruntime.h"
+#include "compiler/report/table.h"
+#include "compiler/runner/bundle_runner.h"
+#include "compiler/runner/input_sets.h"
 
 using namespace kiln;
 
@@ -43,7 +43,8 @@ Result<Times> measure(const Compiled& c, const std::filesystem::path& model) {
     theirs.push_back(*ort);
   }
   // The least disturbed round of each.
-  return Times{static_cast<double>(*std::min_element(ours.begin(), ours.end())) / 1000, static_cast<double>(*std::min_element(theirs.begin(), theirs.end())) / 1000};
+  return Times{static_cast<double>(*std::min_element(ours.begin(), ours.end())) / 1000,
+               static_cast<double>(*std::min_element(theirs.begin(), theirs.end())) / 1000};
 }
 
 }  // namespace
@@ -51,7 +52,7 @@ Result<Times> measure(const Compiled& c, const std::filesystem::path& model) {
 int main(int argc, char** argv) {
   Table table({"model", "MACs", "arena", "bound", "weights", "kiln us", "ORT us", "kiln/ORT"}, {1, 2, 3, 4, 5, 6, 7});
   for (int i = 1; i < argc; ++i) {
-    CommonOptions options;
+    CompileOptions options;
     options.model = argv[i];
     options.cpu = "native";
     Diagnostics diagnostics;
@@ -65,8 +66,9 @@ int main(int argc, char** argv) {
     }
     std::filesystem::path path = argv[i];
     table.add({path.stem() == "model" ? path.parent_path().filename().string() : path.stem().string(), with_commas(c->program.macs()),
-               with_commas(c->program.memory.arena_bytes), with_commas(c->program.memory.live_lower_bound_bytes), with_commas(c->program.weights_bytes()),
-               fmt::format("{:.1f}", times->kiln_us), fmt::format("{:.1f}", times->ort_us), fmt::format("{:.2f}", times->kiln_us / times->ort_us)});
+               with_commas(c->program.memory.arena_bytes), with_commas(c->program.memory.live_lower_bound_bytes),
+               with_commas(c->program.weights_bytes()), fmt::format("{:.1f}", times->kiln_us), fmt::format("{:.1f}", times->ort_us),
+               fmt::format("{:.2f}", times->kiln_us / times->ort_us)});
   }
   fmt::print("{}", table.text());
   return 0;

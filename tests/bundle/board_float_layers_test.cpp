@@ -6,10 +6,10 @@
 #include <random>
 #include <set>
 
-#include "compiler/driver/bundle_runner.h"
-#include "compiler/driver/pipeline.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/runner/bundle_runner.h"
 
 using namespace kiln;
 
@@ -91,7 +91,7 @@ void check(const Build& build, int layers, uint32_t seed) {
   LayerGenerator generator(seed);
   ImportedModel model;
   model.graph = generator.graph(layers);
-  CommonOptions options;
+  CompileOptions options;
   options.name = "layers";
   options.target = build.target;
   options.goal = build.goal;

@@ -3,11 +3,11 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "compiler/driver/bundle_runner.h"
-#include "compiler/driver/pipeline.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/quantization.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/runner/bundle_runner.h"
 
 using namespace kiln;
 
@@ -24,7 +24,10 @@ class LayerGenerator {
     for (int i = 0; i < layers; ++i) {
       int kind = pick(0, 5);
       Attrs attrs = numbers();
-      Result<ValueId> y = kind == 0 ? dense(graph, b, attrs) : kind == 4 ? sum(graph, b, attrs) : kind == 5 ? average(graph, b, attrs) : convolution(graph, b, attrs, kind == 1);
+      Result<ValueId> y = kind == 0   ? dense(graph, b, attrs)
+                          : kind == 4 ? sum(graph, b, attrs)
+                          : kind == 5 ? average(graph, b, attrs)
+                                      : convolution(graph, b, attrs, kind == 1);
       INFO((y.ok() ? "" : y.diagnostic().message));
       REQUIRE(y.ok());
       graph.add_output(*y, "y" + std::to_string(i));
@@ -70,7 +73,8 @@ class LayerGenerator {
   }
 
   Result<ValueId> convolution(Graph& graph, GraphBuilder& b, Attrs attrs, bool depthwise) {
-    int64_t kh = pick(1, 4), kw = pick(1, 4), channels = depthwise ? pick(4, most_channels() + 2) : pick(1, 13), out = depthwise ? channels : pick(1, most_channels());
+    int64_t kh = pick(1, 4), kw = pick(1, 4), channels = depthwise ? pick(4, most_channels() + 2) : pick(1, 13),
+            out = depthwise ? channels : pick(1, most_channels());
     std::vector<int64_t> strides{pick(1, 2), pick(1, 2)}, dilations{pick(1, 2), pick(1, 2)}, pads;
     if (depthwise && pick(0, 1)) {  // the window that depthwise kernels are made for
       kh = kw = 3;
@@ -132,19 +136,32 @@ TEST_CASE("generated integer layers on boards equal the reference to the bit") {
     Goal goal;
     const char* vector_bits = "128";  ///< of the emulated core, which the code does not know
   };
-  for (const auto& [target, cpu, compiler, goal, vector_bits] :
-       {Build{"cortex-m4", "", "", Goal::speed}, Build{"cortex-m4", "", "gcc", Goal::size}, Build{"cortex-m4", "", "clang", Goal::speed}, Build{"cortex-m4", "", "clang", Goal::size},
-        Build{"cortex-m33", "", "", Goal::speed}, Build{"cortex-m4", "cortex-m4+nofp", "", Goal::speed},
-        Build{"cortex-m55", "", "", Goal::speed}, Build{"cortex-m55", "", "clang", Goal::speed}, Build{"cortex-m55", "", "", Goal::size}, Build{"rv32imc", "", "", Goal::speed},
-        Build{"rv32imc", "", "clang", Goal::size}, Build{"rv64gc", "", "", Goal::speed}, Build{"cortex-m3", "", "", Goal::speed}, Build{"cortex-m3", "", "clang", Goal::size},
-        Build{"cortex-m0", "", "", Goal::speed}, Build{"cortex-m0", "", "clang", Goal::speed},
-        Build{"rv32gcv", "", "", Goal::speed}, Build{"rv32gcv", "", "", Goal::size, "512"}, Build{"rv64gcv", "", "", Goal::speed},
-        Build{"rv32imc", "rv32imc_zve32x", "", Goal::speed}, Build{"rv32gcv", "rv32gcv_zvl256b", "", Goal::speed, "256"}}) {
+  for (const auto& [target, cpu, compiler, goal, vector_bits] : {Build{"cortex-m4", "", "", Goal::speed},
+                                                                 Build{"cortex-m4", "", "gcc", Goal::size},
+                                                                 Build{"cortex-m4", "", "clang", Goal::speed},
+                                                                 Build{"cortex-m4", "", "clang", Goal::size},
+                                                                 Build{"cortex-m33", "", "", Goal::speed},
+                                                                 Build{"cortex-m4", "cortex-m4+nofp", "", Goal::speed},
+                                                                 Build{"cortex-m55", "", "", Goal::speed},
+                                                                 Build{"cortex-m55", "", "clang", Goal::speed},
+                                                                 Build{"cortex-m55", "", "", Goal::size},
+                                                                 Build{"rv32imc", "", "", Goal::speed},
+                                                                 Build{"rv32imc", "", "clang", Goal::size},
+                                                                 Build{"rv64gc", "", "", Goal::speed},
+                                                                 Build{"cortex-m3", "", "", Goal::speed},
+                                                                 Build{"cortex-m3", "", "clang", Goal::size},
+                                                                 Build{"cortex-m0", "", "", Goal::speed},
+                                                                 Build{"cortex-m0", "", "clang", Goal::speed},
+                                                                 Build{"rv32gcv", "", "", Goal::speed},
+                                                                 Build{"rv32gcv", "", "", Goal::size, "512"},
+                                                                 Build{"rv64gcv", "", "", Goal::speed},
+                                                                 Build{"rv32imc", "rv32imc_zve32x", "", Goal::speed},
+                                                                 Build{"rv32gcv", "rv32gcv_zvl256b", "", Goal::speed, "256"}}) {
     INFO(target << " " << cpu << " " << compiler << (goal == Goal::size ? " for size" : ""));
     LayerGenerator generator(static_cast<uint32_t>(std::hash<std::string>{}(std::string(target) + cpu)));
     ImportedModel model;
     model.graph = generator.graph(layers);
-    CommonOptions options;
+    CompileOptions options;
     options.name = "layers";
     options.target = target;
     options.cpu = cpu;
@@ -160,7 +177,8 @@ TEST_CASE("generated integer layers on boards equal the reference to the bit") {
       std::vector<Tensor>& inputs = sets.emplace_back();
       for (ValueId v : compiled->graph.inputs) inputs.push_back(random_tensor(compiled->graph.type(v), 100 * set + inputs.size()));
     }
-    Result<BuiltBundle> image = BuiltBundle::build(compiled->program, compiled->target, emit_bundle(compiled->program, compiled->target, compiled->info, {}), {.compiler = compiler});
+    Result<BuiltBundle> image = BuiltBundle::build(
+        compiled->program, compiled->target, emit_bundle(compiled->program, compiled->target, compiled->info, {}), {.compiler = compiler});
     if (!image) FAIL(to_string(image.diagnostic()));
     Result<RunResult> result = image->run(sets, {});
     if (!result) FAIL(to_string(result.diagnostic()));

@@ -10,7 +10,7 @@ TEST_CASE("generated recurrent layers on boards agree with the reference") {
   for (const auto& [target, compiler, goal] : {std::tuple("cortex-m4", "gcc", Goal::speed), std::tuple("cortex-m4", "clang", Goal::size),
                                                std::tuple("rv32imafc", "gcc", Goal::speed), std::tuple("cortex-m3", "gcc", Goal::size)}) {
     INFO(target << " " << compiler);
-    CommonOptions options;
+    CompileOptions options;
     options.target = target;
     options.goal = goal;
     const std::set<std::string> rows =

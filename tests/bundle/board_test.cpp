@@ -6,11 +6,11 @@
 #include <filesystem>
 #include <regex>
 
-#include "compiler/driver/bundle_runner.h"
-#include "compiler/driver/pipeline.h"
-#include "compiler/driver/process.h"
 #include "compiler/frontend/tensor_file.h"
 #include "compiler/ir/random_tensor.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/runner/bundle_runner.h"
+#include "compiler/runner/process.h"
 #include "compiler/support/files.h"
 #include "targets/targets.h"
 #include "tests/kiln_command.h"
@@ -79,7 +79,8 @@ TEST_CASE("a profile counts the instructions of each layer, the same in every ru
   REQUIRE(write_file(input, save_npy(Tensor::floats({1, 4}, {1, -2, 3, -4}))).ok());
   std::string first;
   for (int i = 0; i < 2; ++i) {
-    ProcessResult run = kiln_command({"run", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "-q", "--input", input.string(), "--target", "rv32imafc", "--profile"});
+    ProcessResult run = kiln_command(
+        {"run", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "-q", "--input", input.string(), "--target", "rv32imafc", "--profile"});
     INFO(run.output);
     REQUIRE(run.exit_code == 0);
     CHECK(std::regex_search(run.output, std::regex("[1-9][0-9]* instructions per inference, [0-9]+ bytes of stack on rv32imafc")));
@@ -103,7 +104,7 @@ TEST_CASE("the time of integer layers does not depend on the data") {
   }
   // The clock of this Cortex-M4 ticks every 40 instructions.
   for (const auto& [target, resolution] : {std::pair("cortex-m4", 40)}) {
-    CommonOptions options;
+    CompileOptions options;
     options.model = model;
     options.target = target;
     Diagnostics diagnostics;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "compiler/driver/bundle_runner.h"
+#include "compiler/runner/bundle_runner.h"
 
 #include <stdlib.h>
 
 #include <catch2/catch.hpp>
 #include <cmath>
 
-#include "compiler/driver/input_sets.h"
-#include "compiler/driver/pipeline.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/runner/input_sets.h"
 
 using namespace kiln;
 namespace fs = std::filesystem;
@@ -17,7 +17,7 @@ namespace {
 const fs::path kTiny = KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx";
 
 std::unique_ptr<Compiled> compile(const fs::path& model) {
-  CommonOptions options;
+  CompileOptions options;
   options.model = model;
   Diagnostics diagnostics;
   std::optional<Compiled> compiled = compile_model(options, diagnostics);

@@ -5,10 +5,11 @@
 #include <catch2/catch.hpp>
 #include <regex>
 
-#include "compiler/driver/bundle_runner.h"
-#include "compiler/driver/input_sets.h"
-#include "compiler/driver/pipeline.h"
-#include "compiler/driver/process.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/pipeline/test_vectors.h"
+#include "compiler/runner/bundle_runner.h"
+#include "compiler/runner/input_sets.h"
+#include "compiler/runner/process.h"
 #include "tests/kiln_command.h"
 
 using namespace kiln;
@@ -19,7 +20,7 @@ namespace {
 const std::string kDigits = KILN_SOURCE_DIR "/examples/digits/digits.onnx";
 
 std::unique_ptr<Compiled> compile(const fs::path& model, const std::string& cpu = "") {
-  CommonOptions options;
+  CompileOptions options;
   options.model = model;
   options.cpu = cpu;
   return test::compile(options);
@@ -61,8 +62,10 @@ std::vector<fs::path> models() {
   const char* chosen = getenv("KILN_MODELS");
   fs::path folder = chosen ? chosen : KILN_SOURCE_DIR "/../shared/models";
   for (const std::string& name : real_models()) {
-    if (fs::exists(folder / name / "model.onnx")) out.push_back(folder / name / "model.onnx");
-    else WARN("skipped: there is no " << name << " in KILN_MODELS");
+    if (fs::exists(folder / name / "model.onnx"))
+      out.push_back(folder / name / "model.onnx");
+    else
+      WARN("skipped: there is no " << name << " in KILN_MODELS");
   }
   return out;
 }
@@ -76,21 +79,33 @@ struct Toolchain {
 const Toolchain kToolchains[] = {
     {"g++", "nm", {"-O2"}, ""},
     {"clang++-19", "nm", {"-O2"}, ""},
-    {"arm-none-eabi-g++", "arm-none-eabi-nm", {"-O2", "-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"}, "__aeabi_mem(cpy|set|clr|move)[48]?"},
-    {"arm-none-eabi-g++", "arm-none-eabi-nm", {"-Os", "-mcpu=cortex-m0"}, "__aeabi_.*|__gnu_thumb1_case_.*|__(eq|lt|gt|le|ge|ne|unord)[sd]f2"},
-    {"riscv64-unknown-elf-g++", "riscv64-unknown-elf-nm", {"-O2", "-march=rv32imafc", "-mabi=ilp32f"}, "__(add|sub|mul|div|extend|trunc|fix|float|eq|lt|gt|le|ge|ne|unord).*"},
+    {"arm-none-eabi-g++",
+     "arm-none-eabi-nm",
+     {"-O2", "-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"},
+     "__aeabi_mem(cpy|set|clr|move)[48]?"},
+    {"arm-none-eabi-g++",
+     "arm-none-eabi-nm",
+     {"-Os", "-mcpu=cortex-m0"},
+     "__aeabi_.*|__gnu_thumb1_case_.*|__(eq|lt|gt|le|ge|ne|unord)[sd]f2"},
+    {"riscv64-unknown-elf-g++",
+     "riscv64-unknown-elf-nm",
+     {"-O2", "-march=rv32imafc", "-mabi=ilp32f"},
+     "__(add|sub|mul|div|extend|trunc|fix|float|eq|lt|gt|le|ge|ne|unord).*"},
 };
 
 void check_object(const Compiled& c, const Toolchain& tool, const fs::path& bundle) {
   for (const char* suffix : {"", "_weights"}) {
     std::string source = c.program.name + suffix + ".cpp", object = c.program.name + suffix + ".o";
-    std::vector<std::string> command{tool.compiler, "-std=c++17", "-ffreestanding", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra", "-Wconversion", "-Werror",
-                                     "-c", source, "-o", object};
+    std::vector<std::string> command{tool.compiler, "-std=c++17", "-ffreestanding", "-fno-exceptions",
+                                     "-fno-rtti",   "-Wall",      "-Wextra",        "-Wconversion",
+                                     "-Werror",     "-c",         source,           "-o",
+                                     object};
     command.insert(command.end(), tool.flags.begin(), tool.flags.end());
     output_of(command, bundle);
   }
   std::string symbols = output_of({tool.nm, "-u", c.program.name + ".o"}, bundle);
-  std::regex allowed(fmt::format("memcpy|memset|memmove|_ZN{}{}7weights.*{}", c.program.name.size(), c.program.name, tool.allowed.empty() ? "" : "|" + tool.allowed));
+  std::regex allowed(fmt::format("memcpy|memset|memmove|_ZN{}{}7weights.*{}", c.program.name.size(), c.program.name,
+                                 tool.allowed.empty() ? "" : "|" + tool.allowed));
   std::istringstream lines(symbols);
   for (std::string kind, name; lines >> kind >> name;) {
     INFO(tool.compiler << ": " << name);
@@ -112,7 +127,9 @@ TEST_CASE("bundles build without a warning for bare metal and need nothing but m
 TEST_CASE("the header is C") {
   std::unique_ptr<Compiled> c = compile(kDigits);
   TemporaryFolder folder = written(bundle_of(*c));
-  output_of({"sh", "-c", "printf '#include \"digits.h\"\\nint f(void* a) { digits_run(a); return digits_output_scores(a)[0] > 0; }\\n' > u.c"}, folder.path() / "bundle");
+  output_of(
+      {"sh", "-c", "printf '#include \"digits.h\"\\nint f(void* a) { digits_run(a); return digits_output_scores(a)[0] > 0; }\\n' > u.c"},
+      folder.path() / "bundle");
   output_of({"gcc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c", "u.c"}, folder.path() / "bundle");
 }
 
@@ -128,7 +145,8 @@ TEST_CASE("the same input gives the same bytes") {
   REQUIRE(folder.ok());
   // The path of the model and the surroundings of the process leave no trace.
   fs::copy_file(model, folder->path() / model.filename());
-  output_of({"env", "-i", "HOME=/", "TZ=Asia/Tokyo", "LANG=C", KILN_BINARY, "compile", model.filename().string(), "-o", "out"}, folder->path());
+  output_of({"env", "-i", "HOME=/", "TZ=Asia/Tokyo", "LANG=C", KILN_BINARY, "compile", model.filename().string(), "-o", "out"},
+            folder->path());
   for (const OutputFile& file : first) {
     INFO(file.path);
     Result<std::string> written_bytes = read_file(folder->path() / "out" / file.path);
@@ -162,7 +180,8 @@ TEST_CASE("poisoning dead bytes between layers changes nothing, and one byte les
   for (const fs::path& model : models()) {
     INFO(model.string());
     std::unique_ptr<Compiled> c = compile(model);
-    Result<BuiltBundle> program = BuiltBundle::build(c->program, c->target, emit_bundle(c->program, c->target, c->info, {}), {.traced = true});
+    Result<BuiltBundle> program =
+        BuiltBundle::build(c->program, c->target, emit_bundle(c->program, c->target, c->info, {}), {.traced = true});
     REQUIRE(program.ok());
     std::vector<std::vector<Tensor>> inputs;
     for (InputSet& set : random_input_sets(c->program, 2, 3)) inputs.push_back(std::move(set.inputs));

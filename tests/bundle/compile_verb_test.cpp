@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "compiler/driver/process.h"
+#include "compiler/runner/process.h"
 #include "compiler/support/files.h"
 #include "passes/select_kernels.h"
 #include "tests/kiln_command.h"
@@ -27,7 +27,8 @@ TEST_CASE("compile writes the bundle it reports") {
   Result<std::string> text = read_file(folder.path() / "out" / "manifest.json");
   REQUIRE(text.ok());
   auto manifest = nlohmann::json::parse(*text);
-  for (const char* key : {"schema_version", "kiln_version", "model", "target", "api", "inputs", "outputs", "memory", "macs"}) CHECK(report[key] == manifest[key]);
+  for (const char* key : {"schema_version", "kiln_version", "model", "target", "api", "inputs", "outputs", "memory", "macs"})
+    CHECK(report[key] == manifest[key]);
   CHECK(report["steps"].size() == manifest["steps"].size());
   for (const auto& file : manifest["files"]) CHECK(fs::exists(folder.path() / "out" / file["path"].get<std::string>()));
 }

@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "compiler/driver/process.h"
 #include "compiler/frontend/tensor_file.h"
 #include "compiler/reference/onnxruntime.h"
+#include "compiler/runner/process.h"
 #include "compiler/support/files.h"
 #include "tests/kiln_command.h"
 

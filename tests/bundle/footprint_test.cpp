@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What bundles take of microcontrollers, from object code: the numbers fit together, the bound of the stack holds on boards in QEMU, and
 // budgets are kept.
-#include "compiler/driver/footprint.h"
+#include "compiler/runner/footprint.h"
 
 #include <stdlib.h>
 
@@ -10,9 +10,10 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "compiler/driver/budgets.h"
-#include "compiler/driver/input_sets.h"
-#include "compiler/driver/process.h"
+#include "compiler/driver/budget_options.h"
+#include "compiler/report/budgets.h"
+#include "compiler/runner/input_sets.h"
+#include "compiler/runner/process.h"
 #include "compiler/support/files.h"
 #include "tests/kiln_command.h"
 
@@ -25,7 +26,7 @@ namespace {
 const std::string kDigits = KILN_SOURCE_DIR "/examples/digits/digits.onnx";
 
 std::unique_ptr<Compiled> compile(const fs::path& model, const std::string& target, Goal goal) {
-  CommonOptions options;
+  CompileOptions options;
   options.model = model;
   options.target = target;
   options.goal = goal;
@@ -39,7 +40,7 @@ void check_stack(const fs::path& model, const std::string& target, const std::st
   std::vector<OutputFile> bundle = emit_bundle(c->program, c->target, c->info, {});
   BuildOptions build;
   build.compiler = compiler;
-  Result<Footprint> footprint = measure_footprint(*c, bundle, build);
+  Result<Footprint> footprint = measure_footprint(c->program, c->target, bundle, build);
   if (!footprint) FAIL(to_string(footprint.diagnostic()));
   Result<BuiltBundle> built = BuiltBundle::build(c->program, c->target, bundle, build);
   if (!built) FAIL(to_string(built.diagnostic()));

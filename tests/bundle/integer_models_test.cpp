@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "compiler/driver/process.h"
+#include "compiler/runner/process.h"
 
 using namespace kiln;
 namespace fs = std::filesystem;
@@ -58,9 +58,10 @@ TEST_CASE("MLPerf Tiny in int8 needs the arena of its integers") {
 }
 
 TEST_CASE("quantized real models compute on integers and store their weights as such") {
-  for (const char* model : {"mlperf_tiny_kws_int8", "mlperf_tiny_ic_int8", "mlperf_tiny_vww_int8", "mlperf_tiny_ad_int8", "mlperf_tiny_sww_int8", "micro_speech_int8",
-                            "person_detect_int8", "hello_world_int8", "rnnoise_int8", "mlperf_tiny_kws_qop", "mlperf_tiny_ic_qop", "mlperf_tiny_vww_qop",
-                            "mlperf_tiny_ad_qop", "micro_kws_m_qdq", "micro_kws_m_qoperator", "cct2_transformer_qdq_u8s8", "espdl_tcn_qdq_a16w8"}) {
+  for (const char* model : {"mlperf_tiny_kws_int8", "mlperf_tiny_ic_int8", "mlperf_tiny_vww_int8", "mlperf_tiny_ad_int8",
+                            "mlperf_tiny_sww_int8", "micro_speech_int8", "person_detect_int8", "hello_world_int8", "rnnoise_int8",
+                            "mlperf_tiny_kws_qop", "mlperf_tiny_ic_qop", "mlperf_tiny_vww_qop", "mlperf_tiny_ad_qop", "micro_kws_m_qdq",
+                            "micro_kws_m_qoperator", "cct2_transformer_qdq_u8s8", "espdl_tcn_qdq_a16w8"}) {
     INFO(model);
     nlohmann::json report = inspected(model, {});
     if (report.is_null()) continue;
@@ -70,7 +71,8 @@ TEST_CASE("quantized real models compute on integers and store their weights as 
 }
 
 TEST_CASE("integers at the boundary (--io-dtype int8) need a model that quantizes at its boundary") {
-  Result<ProcessResult> result = run_process({KILN_BINARY, "inspect", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "--io-dtype", "int8"}, ".");
+  Result<ProcessResult> result =
+      run_process({KILN_BINARY, "inspect", KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx", "--io-dtype", "int8"}, ".");
   REQUIRE(result.ok());
   CHECK(result->exit_code == 1);
   CHECK(result->output.find("the model quantizes none of its inputs") != std::string::npos);

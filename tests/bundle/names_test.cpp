@@ -6,10 +6,11 @@
 #include <cmath>
 #include <limits>
 
-#include "compiler/driver/bundle_runner.h"
-#include "compiler/driver/pipeline.h"
-#include "compiler/driver/process.h"
 #include "compiler/emit/bundle_writer.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/pipeline/test_vectors.h"
+#include "compiler/runner/bundle_runner.h"
+#include "compiler/runner/process.h"
 
 using namespace kiln;
 
@@ -27,7 +28,7 @@ Graph add_constant_graph(const Tensor& c, const std::string& input, const std::s
 }
 
 Compiled compiled(const Graph& graph, const std::string& file) {
-  CommonOptions options;
+  CompileOptions options;
   Diagnostics diagnostics;
   std::optional<Compiled> c = compile_graph({graph, ModelInfo{file, std::string(64, '0'), 13, "", {}}}, options, diagnostics);
   for (const Diagnostic& d : diagnostics.all()) UNSCOPED_INFO(to_string(d));
@@ -40,7 +41,8 @@ void builds(const Compiled& c) {
   REQUIRE(folder.ok());
   REQUIRE(write_folder(folder->path() / "b", emit_bundle(c.program, c.target, c.info, {*make_test_vectors(c, 1), {}})).ok());
   for (const std::string& source : {c.program.name + ".cpp", c.program.name + "_weights.cpp", std::string("selftest/main.cpp")}) {
-    Result<ProcessResult> result = run_process({"g++", "-std=c++17", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fsyntax-only", source}, folder->path() / "b");
+    Result<ProcessResult> result =
+        run_process({"g++", "-std=c++17", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fsyntax-only", source}, folder->path() / "b");
     REQUIRE(result.ok());
     INFO(source << "\n" << result->output);
     CHECK(result->exit_code == 0);
@@ -50,8 +52,30 @@ void builds(const Compiled& c) {
 }  // namespace
 
 TEST_CASE("any ONNX name can be emitted") {
-  const std::string hostile[] = {"a/b:0", "1st", "class", "while", "x\ny", "*/ /*", "\"quoted\"", "back\\slash\\", "gr\xc3\xbc\xc3\x9f", "__init__", "", "nn", "memory", "std",
-                                 "arena", "weights", "at", "int32_t", "trailing\\", "?""?/", "NULL", "INT32_MAX", "linux"};
+  const std::string hostile[] = {"a/b:0",
+                                 "1st",
+                                 "class",
+                                 "while",
+                                 "x\ny",
+                                 "*/ /*",
+                                 "\"quoted\"",
+                                 "back\\slash\\",
+                                 "gr\xc3\xbc\xc3\x9f",
+                                 "__init__",
+                                 "",
+                                 "nn",
+                                 "memory",
+                                 "std",
+                                 "arena",
+                                 "weights",
+                                 "at",
+                                 "int32_t",
+                                 "trailing\\",
+                                 "?"
+                                 "?/",
+                                 "NULL",
+                                 "INT32_MAX",
+                                 "linux"};
   for (const std::string& name : hostile) {
     INFO("name " << name);
     builds(compiled(add_constant_graph(Tensor::floats({4}, {1, 2, 3, 4}), name, name + "_out", name.empty() ? "node" : name), "m.onnx"));

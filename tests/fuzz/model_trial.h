@@ -17,8 +17,9 @@
 #include <filesystem>
 #include <string>
 
-#include "compiler/driver/pipeline.h"
 #include "compiler/ir/verify.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/pipeline/test_vectors.h"
 #include "compiler/support/files.h"
 
 #if defined(__SANITIZE_ADDRESS__)

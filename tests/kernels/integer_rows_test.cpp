@@ -5,8 +5,8 @@
 #include <catch2/catch.hpp>
 #include <set>
 
-#include "compiler/driver/bundle_runner.h"
 #include "compiler/emit/bundle.h"
+#include "compiler/runner/bundle_runner.h"
 #include "passes/plan_memory.h"
 #include "passes/select_kernels.h"
 #include "targets/targets.h"
@@ -34,7 +34,8 @@ class CallSet {
     return program_.add_tensor({"c", type, std::move(tensor), {}, {}, -1});
   }
   template <class Y>
-  void add(const std::string& family, AnyDescriptor descriptor, std::vector<TensorId> operands, const std::vector<Y>& expected, std::vector<std::string> functors = {}) {
+  void add(const std::string& family, AnyDescriptor descriptor, std::vector<TensorId> operands, const std::vector<Y>& expected,
+           std::vector<std::string> functors = {}) {
     expected_.push_back(Tensor::of<Y>({static_cast<int64_t>(expected.size())}, expected));
     Step step;
     step.label = family;
@@ -48,7 +49,8 @@ class CallSet {
     program_.steps.push_back(std::move(step));
   }
   template <class X, class W, class Y>
-  void add_layer(const std::string& family, AnyDescriptor descriptor, const Operands<X, W>& o, const std::vector<W>& weights, const std::vector<Y>& expected) {
+  void add_layer(const std::string& family, AnyDescriptor descriptor, const Operands<X, W>& o, const std::vector<W>& weights,
+                 const std::vector<Y>& expected) {
     add(family, std::move(descriptor), {input(o.x), constant(weights), constant(o.folded), constant(o.m)}, expected);
   }
 
@@ -101,13 +103,20 @@ template <class F>
 void with_byte_types(int32_t which, F&& f) {
   switch (which % 8) {
     case 0:
-    case 1: return f.template operator()<int8_t, int8_t, int8_t>();
-    case 2: return f.template operator()<uint8_t, int8_t, uint8_t>();
-    case 3: return f.template operator()<uint8_t, uint8_t, uint8_t>();
-    case 4: return f.template operator()<int8_t, uint8_t, uint8_t>();
-    case 5: return f.template operator()<int8_t, int8_t, uint16_t>();
-    case 6: return f.template operator()<uint8_t, int8_t, float>();
-    default: return f.template operator()<int8_t, int8_t, int32_t>();
+    case 1:
+      return f.template operator()<int8_t, int8_t, int8_t>();
+    case 2:
+      return f.template operator()<uint8_t, int8_t, uint8_t>();
+    case 3:
+      return f.template operator()<uint8_t, uint8_t, uint8_t>();
+    case 4:
+      return f.template operator()<int8_t, uint8_t, uint8_t>();
+    case 5:
+      return f.template operator()<int8_t, int8_t, uint16_t>();
+    case 6:
+      return f.template operator()<uint8_t, int8_t, float>();
+    default:
+      return f.template operator()<int8_t, int8_t, int32_t>();
   }
 }
 
@@ -143,7 +152,8 @@ template <class X, class Y>
 void add_average_pool(CallSet& set, LayerNumbers& n) {
   AveragePool pool = random_average_pool<X, Y>(n, n.pick(8, 80));
   std::vector<X> x = n.elements<X>(int64_t{pool.d.batch} * pool.d.in_h * pool.d.in_w * pool.d.channels);
-  set.add("qaverage_pool2d", pool.d, {set.input(x), set.constant(pool.m)}, oracle::average_pool2d<Y>(pool.d, x, pool.x_scale, pool.y_scale));
+  set.add("qaverage_pool2d", pool.d, {set.input(x), set.constant(pool.m)},
+          oracle::average_pool2d<Y>(pool.d, x, pool.x_scale, pool.y_scale));
 }
 
 void add_sum(CallSet& set, LayerNumbers& n) {
@@ -157,7 +167,8 @@ void add_sum(CallSet& set, LayerNumbers& n) {
   d.a_scale = n.scale(1e-3, 1), d.b_scale = d.a_scale * n.scale(0.2, 5), d.y_scale = std::max(d.a_scale, d.b_scale) * n.scale(0.7, 2);
   std::vector<int8_t> a = n.elements<int8_t>(count), b = n.elements<int8_t>(count), y;
   for (size_t i = 0; i < a.size(); ++i) {
-    float real = oracle::sum(oracle::product(static_cast<float>(a[i] - d.a_zero_point), d.a_scale), oracle::product(static_cast<float>(b[i] - d.b_zero_point), d.b_scale));
+    float real = oracle::sum(oracle::product(static_cast<float>(a[i] - d.a_zero_point), d.a_scale),
+                             oracle::product(static_cast<float>(b[i] - d.b_zero_point), d.b_scale));
     y.push_back(static_cast<int8_t>(oracle::saturate(oracle::quotient(real, d.y_scale), d.y_zero_point, d.low, d.high)));
   }
   set.add("qbinary", d, {set.input(a), set.input(b)}, y, {"add", "none"});
@@ -169,13 +180,17 @@ void check_everywhere(const CallSet& set, const std::string& family) {
   Result<Target> native = make_target("host", "native");
   REQUIRE(native.ok());
   for (const auto& [level, bytes] : {std::pair{"x86-64", 16}, {"x86-64-v3", 32}, {"x86-64-v4", 64}}) {
-    if (native->integer_vector_bytes >= bytes) CHECK(set.check(level, false).count(simd) == 1);
-    else WARN("this processor is no " << level << ": not tested");
+    if (native->integer_vector_bytes >= bytes)
+      CHECK(set.check(level, false).count(simd) == 1);
+    else
+      WARN("this processor is no " << level << ": not tested");
   }
   CHECK(set.check("native", true) == std::set<std::string>{family + ".ref"});
   std::set<std::string> rows = set.check("native", false);
-  if ((native->capabilities & kX86Vnni) != 0) CHECK(rows.count(vnni) == 1);
-  else WARN("this processor has no AVX-512 VNNI: not tested");
+  if ((native->capabilities & kX86Vnni) != 0)
+    CHECK(rows.count(vnni) == 1);
+  else
+    WARN("this processor has no AVX-512 VNNI: not tested");
 }
 
 constexpr int kLayersPerBundle = 12;
@@ -192,7 +207,8 @@ TEST_CASE("emitted integer convolutions of all rows equal the independent evalua
 TEST_CASE("emitted integer depthwise convolutions of all rows equal the independent evaluator") {
   CallSet set;
   LayerNumbers numbers(22);
-  for (int i = 0; i < kLayersPerBundle; ++i) with_byte_types(i, [&]<class X, class W, class Y>() { add_depthwise2d<X, W, Y>(set, numbers); });
+  for (int i = 0; i < kLayersPerBundle; ++i)
+    with_byte_types(i, [&]<class X, class W, class Y>() { add_depthwise2d<X, W, Y>(set, numbers); });
   check_everywhere(set, "qdepthwise2d");
 }
 
@@ -208,8 +224,10 @@ TEST_CASE("emitted integer average pools of all rows equal the independent evalu
   CallSet set;
   LayerNumbers numbers(24);
   for (int i = 0; i < kLayersPerBundle; ++i) {
-    if (i % 2 == 0) add_average_pool<int8_t, int8_t>(set, numbers);
-    else add_average_pool<uint8_t, uint8_t>(set, numbers);
+    if (i % 2 == 0)
+      add_average_pool<int8_t, int8_t>(set, numbers);
+    else
+      add_average_pool<uint8_t, uint8_t>(set, numbers);
   }
   check_everywhere(set, "qaverage_pool2d");
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every row of the kernel catalogue that this host can run, or emulate for floats, against the reference kernels: generated layers are compiled with and
-// without the optimised rows for several CPUs, run as emitted code, and compared with the reference evaluation.
+// Every row of the kernel catalogue that this host can run, or emulate for floats, against the reference kernels: generated layers are
+// compiled with and without the optimised rows for several CPUs, run as emitted code, and compared with the reference evaluation.
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
 #include <random>
 #include <set>
 
-#include "compiler/driver/bundle_runner.h"
-#include "compiler/driver/pipeline.h"
 #include "compiler/ir/parse.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/runner/bundle_runner.h"
 
 using namespace kiln;
 
@@ -27,7 +27,8 @@ class LayerSet {
 
   int pick(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
   std::string activation() {
-    static const char* const kActivations[] = {"", R"(act="relu")", R"(act="clip", alpha=-0.25, beta=0.5)", R"(act="leaky_relu", alpha=0.1)"};
+    static const char* const kActivations[] = {"", R"(act="relu")", R"(act="clip", alpha=-0.25, beta=0.5)",
+                                               R"(act="leaky_relu", alpha=0.1)"};
     return kActivations[pick(0, 3)];
   }
   void add(const std::string& input, const std::string& constants, const std::string& call) {
@@ -65,8 +66,8 @@ void add_conv(LayerSet& set, bool depthwise) {
   set.add(fmt::format("[{},{},{},{}]", set.pick(1, 2), h, w, channels),
           set.weights(fmt::format("[{},{},{},{}]", outputs, kh, kw, depthwise ? 1 : channels)) +
               constant(fmt::format("b{}", k), fmt::format("[{}]", outputs), 3 * k + 1),
-          fmt::format("conv2d(%x{0}, %w{0}, %b{0}) {{strides=[{1},{2}], pads={3}, dilations=[{4},{5}], groups={6}{7}{8}}}", k, set.pick(1, 3), set.pick(1, 3), pads,
-                      dh, dw, depthwise ? channels : 1, act.empty() ? "" : ", ", act));
+          fmt::format("conv2d(%x{0}, %w{0}, %b{0}) {{strides=[{1},{2}], pads={3}, dilations=[{4},{5}], groups={6}{7}{8}}}", k,
+                      set.pick(1, 3), set.pick(1, 3), pads, dh, dw, depthwise ? channels : 1, act.empty() ? "" : ", ", act));
 }
 
 void add_dense(LayerSet& set) {
@@ -83,12 +84,12 @@ void add_pool(LayerSet& set, const char* op) {
   std::string pads = fmt::format("[{},{},{},{}]", set.pick(0, kh - 1), set.pick(0, kw - 1), set.pick(0, kh - 1), set.pick(0, kw - 1));
   bool average = std::string_view(op) == "average_pool2d";
   set.add(fmt::format("[{},{},{},{}]", set.pick(1, 2), h, w, set.pick(1, 40)), "",
-          fmt::format("{}(%x{}) {{kernel=[{},{}], strides=[{},{}], pads={}{}}}", op, set.count(), kh, kw, set.pick(1, 3), set.pick(1, 3), pads,
-                      average ? fmt::format(", count_include_pad={}", set.pick(0, 1)) : ""));
+          fmt::format("{}(%x{}) {{kernel=[{},{}], strides=[{},{}], pads={}{}}}", op, set.count(), kh, kw, set.pick(1, 3), set.pick(1, 3),
+                      pads, average ? fmt::format(", count_include_pad={}", set.pick(0, 1)) : ""));
 }
 
 Compiled compiled_for(const Graph& graph, const std::string& target, const std::string& cpu, bool reference_only) {
-  CommonOptions options;
+  CompileOptions options;
   options.target = target;
   options.cpu = cpu;
   options.reference_kernels = reference_only;

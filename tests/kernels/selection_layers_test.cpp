@@ -6,11 +6,11 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "compiler/driver/bundle_runner.h"
-#include "compiler/driver/pipeline.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/op_util.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/runner/bundle_runner.h"
 
 using namespace kiln;
 

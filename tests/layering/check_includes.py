@@ -8,7 +8,7 @@ import sys
 LAYERS = {
     "runtime-stubs": 0, "compiler/support": 0, "compiler/objects": 1, "compiler/ir": 1, "compiler/program": 2, "compiler/ops": 3,
     "compiler/frontend": 4, "compiler/emit": 4, "compiler/reference": 4, "passes": 4, "compiler/data": 5, "compiler/quantize": 5,
-    "targets": 5, "compiler/driver": 7,
+    "targets": 5, "compiler/pipeline": 6, "compiler/runner": 6, "compiler/judge": 7, "compiler/report": 8, "compiler/driver": 9,
 }
 # Header prefix -> folders that may include it.
 LIBRARIES = {

@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "compiler/driver/pipeline.h"
-#include "compiler/driver/process.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/runner/process.h"
 #include "tests/kiln_command.h"
 
 namespace kiln::test {
@@ -58,8 +58,8 @@ class EmittedBatch {
     const Program& p = c.program;
     for (const IoTensor& io : outputs ? p.outputs : p.inputs) {
       const TensorType& type = p.tensor(io.tensor).type;
-      text += fmt::format("  {{[](void* arena) -> void* {{ return const_cast<{0}*>({1}_{2}_{3}(arena)); }}, {4}}},\n", dtype_c_name(type.dtype),
-                          p.name, outputs ? "output" : "input", io.c_name, type.bytes());
+      text += fmt::format("  {{[](void* arena) -> void* {{ return const_cast<{0}*>({1}_{2}_{3}(arena)); }}, {4}}},\n",
+                          dtype_c_name(type.dtype), p.name, outputs ? "output" : "input", io.c_name, type.bytes());
     }
     return fmt::format("const conformance::Port {}_{}s[] = {{\n{}  {{nullptr, 0}}}};\n", c.name, outputs ? "output" : "input", text);
   }
@@ -71,8 +71,10 @@ class EmittedBatch {
       table += fmt::format("  {{\"{0}\", {1}_ARENA_BYTES, {1}_ARENA_ALIGN, {2}, &{0}_run, {0}_inputs, {3}, {0}_outputs, {4}}},\n", c.name,
                            upper_case(c.name), c.inputs.size(), c.program.inputs.size(), c.program.outputs.size());
     }
-    return fmt::format("{}const conformance::Case kCases[] = {{\n{}}};\nint main(int argc, char** argv) {{ return conformance::run_cases(kCases, {}, argc, argv); }}\n",
-                       text, table, cases.size());
+    return fmt::format(
+        "{}const conformance::Case kCases[] = {{\n{}}};\nint main(int argc, char** argv) {{ return conformance::run_cases(kCases, {}, "
+        "argc, argv); }}\n",
+        text, table, cases.size());
   }
 
   /// Why nothing could be run, or an empty text.
@@ -87,7 +89,9 @@ class EmittedBatch {
     if (Status s = write_file(folder.path() / "main.cpp", main_source(cases)); !s) return s.diagnostic().message;
     const char *flags = std::getenv("KILN_CONFORMANCE_FLAGS"), *source = KILN_SOURCE_DIR;
     Result<ProcessResult> built = run_process(
-        {"sh", "-c", fmt::format("g++ -std=c++17 {} -I'{}' -I'{}/runtime-stubs' main.cpp -o program", flags ? flags : "-O1", source, source)}, folder.path());
+        {"sh", "-c",
+         fmt::format("g++ -std=c++17 {} -I'{}' -I'{}/runtime-stubs' main.cpp -o program", flags ? flags : "-O1", source, source)},
+        folder.path());
     if (!built) return built.diagnostic().message;
     if (!built->ok()) return "the emitted code does not compile: " + built->output.substr(0, 2000);
     size_t first = 0;
@@ -105,7 +109,10 @@ class EmittedBatch {
     Status written = write_file(folder / "inputs", inputs);
     Result<ProcessResult> run = run_process({(folder / "program").string(), std::to_string(first), "inputs", "outputs"}, folder);
     Result<std::string> outputs = read_file(folder / "outputs");
-    std::string failure = !written ? written.diagnostic().message : !run ? run.diagnostic().message : !outputs ? outputs.diagnostic().message : "";
+    std::string failure = !written   ? written.diagnostic().message
+                          : !run     ? run.diagnostic().message
+                          : !outputs ? outputs.diagnostic().message
+                                     : "";
     if (failure.empty() && !run->ok())
       failure = fmt::format("the emitted code ended with signal {} and exit code {}: {}", run->signal, run->exit_code, run->output);
     std::string_view rest = outputs ? std::string_view(*outputs) : std::string_view();

@@ -33,7 +33,8 @@ constexpr double kAbsolute = 1e-5, kRelative = 1e-3;
 std::string wrong_vectors(const std::string& set, const std::string& name) {
   if (set != "libonnx-testdata") return {};
   if (name.find("BFLOAT16") != std::string::npos) return "ONNX 1.12 stores the bf16 vectors as u16";
-  if (name == "test_resize_downsample_scales_cubic_align_corners") return "the vectors go by a fractional output size, ONNX Runtime by the whole one";
+  if (name == "test_resize_downsample_scales_cubic_align_corners")
+    return "the vectors go by a fractional output size, ONNX Runtime by the whole one";
   if (name == "test_resize_downsample_scales_linear_align_corners") return "the vectors were corrected after ONNX 1.12";
   return {};
 }
@@ -41,7 +42,9 @@ std::string wrong_vectors(const std::string& set, const std::string& name) {
 /// NonMaxSuppression gives as many rows as its limit allows: those without a box, which the stored results do not have, are -1.
 Tensor without_filler(const Tensor& actual, const Tensor& expected) {
   const Shape &shape = actual.type.shape, &wanted = expected.type.shape;
-  if (actual.type.dtype != DType::i64 || shape.size() != 2 || wanted.size() != 2 || shape[1] != 3 || wanted[1] != 3 || wanted[0] >= shape[0]) return actual;
+  if (actual.type.dtype != DType::i64 || shape.size() != 2 || wanted.size() != 2 || shape[1] != 3 || wanted[1] != 3 ||
+      wanted[0] >= shape[0])
+    return actual;
   const std::span<const int64_t> all = actual.as<int64_t>(), rows = all.first(static_cast<size_t>(expected.type.elements()));
   const bool filled = std::all_of(all.begin() + static_cast<std::ptrdiff_t>(rows.size()), all.end(), [](int64_t i) { return i == -1; });
   return filled ? Tensor::of<int64_t>(wanted, rows) : actual;
@@ -54,7 +57,8 @@ std::string difference(const Tensor& given, const Tensor& expected) {
     return to_string(actual.type) + " instead of " + to_string(expected.type);
   const std::vector<double> a = actual.to_doubles(), e = expected.to_doubles();
   for (size_t i = 0; i < a.size(); ++i) {
-    const bool same = a[i] == e[i] || (std::isnan(a[i]) && std::isnan(e[i])) || std::fabs(a[i] - e[i]) <= kAbsolute + kRelative * std::fabs(e[i]);
+    const bool same =
+        a[i] == e[i] || (std::isnan(a[i]) && std::isnan(e[i])) || std::fabs(a[i] - e[i]) <= kAbsolute + kRelative * std::fabs(e[i]);
     if (!same) return fmt::format("element {} is {} instead of {}", i, a[i], e[i]);
   }
   return {};
@@ -89,8 +93,6 @@ Outcome refused(const OfficialCase& c, const Diagnostics& diagnostics) {
   return {{}, "refused without an error", {}};
 }
 
-
-
 /// Imports, evaluates, compiles and emits `c` with these inputs as initializers.
 Outcome run_frozen(const OfficialCase& c, const std::string& bytes, const Frozen& frozen) {
   Diagnostics diagnostics;
@@ -108,7 +110,7 @@ Outcome run_frozen(const OfficialCase& c, const std::string& bytes, const Frozen
     if (std::string what = difference(*outputs, set.outputs); !what.empty()) return {{}, "evaluation: " + what, {}};
     if (!frozen.empty()) break;  // the initializers are those of the first set
   }
-  CommonOptions options;
+  CompileOptions options;
   options.model = c.folder / "model.onnx";
   options.name = emitted.name;
   std::optional<Compiled> compiled = compile_graph(*std::move(model), options, diagnostics);
@@ -116,7 +118,8 @@ Outcome run_frozen(const OfficialCase& c, const std::string& bytes, const Frozen
   emitted.files = emit_bundle(compiled->program, compiled->target, compiled->info, {});
   emitted.program = std::move(compiled->program);
   Outcome outcome;
-  outcome.row = {"pass", fmt::format("{} of {}", c.input_names.size() - frozen.size(), c.input_names.size()), all_operators(c.model), "", ""};
+  outcome.row = {"pass", fmt::format("{} of {}", c.input_names.size() - frozen.size(), c.input_names.size()), all_operators(c.model), "",
+                 ""};
   outcome.emitted = std::move(emitted);
   return outcome;
 }
@@ -194,16 +197,17 @@ void check_set(const OfficialSet& which) {
   WARN(text);
   if (std::getenv("KILN_REBASE")) return write_case_list(set, run.rows());
   const std::string changes = list_changes(read_case_list(set), run.rows());
-  if (!changes.empty()) FAIL_CHECK("cases whose state is not that of tests/onnx/conformance/" << set << ".csv:\n" << changes << kHowToAccept);
+  if (!changes.empty())
+    FAIL_CHECK("cases whose state is not that of tests/onnx/conformance/" << set << ".csv:\n" << changes << kHowToAccept);
 }
 
 /// A sum, emitted as bundle `name`.
 EmittedCase emitted_sum(const std::string& name) {
   Diagnostics diagnostics;
-  std::optional<ImportedModel> model =
-      import_model_bytes(graph_model("agraph (float[3] x) => (float[3] y) { y = Add(x, x) }").SerializeAsString(), name + ".onnx", {}, diagnostics);
+  std::optional<ImportedModel> model = import_model_bytes(
+      graph_model("agraph (float[3] x) => (float[3] y) { y = Add(x, x) }").SerializeAsString(), name + ".onnx", {}, diagnostics);
   REQUIRE(model);
-  CommonOptions options;
+  CompileOptions options;
   options.name = name;
   std::optional<Compiled> compiled = compile_graph(*std::move(model), options, diagnostics);
   REQUIRE(compiled);
@@ -219,7 +223,8 @@ EmittedCase emitted_sum(const std::string& name) {
 EmittedCase spoiled(EmittedCase c, const std::string& code) {
   for (OutputFile& file : c.files) {
     const std::string head = fmt::format("void {}_run(void* arena) {{\n", c.name);
-    if (size_t at = file.bytes.find(head); file.path == c.name + ".cpp" && at != std::string::npos) file.bytes.insert(at + head.size(), code);
+    if (size_t at = file.bytes.find(head); file.path == c.name + ".cpp" && at != std::string::npos)
+      file.bytes.insert(at + head.size(), code);
   }
   return c;
 }

@@ -7,10 +7,10 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-#include "compiler/driver/operator_table.h"
-#include "compiler/driver/pipeline.h"
 #include "compiler/ir/limits.h"
 #include "compiler/ops/ops.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/report/operator_table.h"
 #include "tests/onnx/conformance_list.h"
 #include "tests/onnx/official_cases.h"
 
@@ -26,8 +26,8 @@ struct TypeName {
   int32_t number;  ///< TensorProto.DataType
   const char* name;
 };
-constexpr TypeName kTypes[] = {{1, "f32"}, {11, "f64"}, {10, "f16"}, {16, "bf16"}, {3, "i8"}, {5, "i16"}, {6, "i32"}, {7, "i64"},
-                               {2, "u8"},  {4, "u16"},  {12, "u32"}, {13, "u64"},  {9, "bool"}};
+constexpr TypeName kTypes[] = {{1, "f32"}, {11, "f64"}, {10, "f16"}, {16, "bf16"}, {3, "i8"},   {5, "i16"}, {6, "i32"},
+                               {7, "i64"}, {2, "u8"},   {4, "u16"},  {12, "u32"},  {13, "u64"}, {9, "bool"}};
 
 /// A tensor of zeros and ones of another type; as initializers, shapes and the like stay what they are.
 void retype(onnx::TensorProto& tensor, int32_t from, int32_t to) {
@@ -52,7 +52,8 @@ bool compiles(const onnx::ModelProto& model) {
   return imported && compile_graph(*std::move(imported), {}, diagnostics);
 }
 
-/// The type that most of the case's operands share: that of the first input which has the type of the first output, else of the first input.
+/// The type that most of the case's operands share: that of the first input which has the type of the first output, else of the first
+/// input.
 int32_t main_type(const onnx::GraphProto& graph) {
   const int32_t wanted = graph.output(0).type().tensor_type().elem_type();
   for (const onnx::ValueInfoProto& input : graph.input())
@@ -127,8 +128,9 @@ class Document {
       types.cells[op] = facts.types;
       cases.cells[op] = fmt::format("{}, {}", facts.passed, facts.refused);
     }
-    return fmt::format(kText, limits::kOldestDescribedOpset, limits::kNewestOpset, totals_, operator_table({types, cases}), expanded(), refusals(),
-                       limits::kElements, limits::kRank, limits::kNodes, limits::kNesting, limits::kTensorBytes, limits::kFoldedBytes, limits::kFoldedWork);
+    return fmt::format(kText, limits::kOldestDescribedOpset, limits::kNewestOpset, totals_, operator_table({types, cases}), expanded(),
+                       refusals(), limits::kElements, limits::kRank, limits::kNodes, limits::kNesting, limits::kTensorBytes,
+                       limits::kFoldedBytes, limits::kFoldedWork);
   }
 
  private:

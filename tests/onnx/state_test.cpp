@@ -8,12 +8,13 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "compiler/driver/bundle_runner.h"
 #include "compiler/frontend/state_proposals.h"
+#include "compiler/frontend/tensor_file.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
+#include "compiler/pipeline/test_vectors.h"
 #include "compiler/reference/onnxruntime.h"
-#include "compiler/frontend/tensor_file.h"
+#include "compiler/runner/bundle_runner.h"
 #include "tests/kiln_command.h"
 #include "tests/onnx_models.h"
 
@@ -85,7 +86,7 @@ std::unique_ptr<Compiled> compiled(const onnx::ModelProto& model, const std::vec
   Imported imported = import_proto(model, {{}, {}, states});
   INFO(imported.text());
   REQUIRE(imported.model);
-  CommonOptions options;
+  CompileOptions options;
   options.name = "model";
   options.target = target;
   Diagnostics diagnostics;

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <map>
 
-#include "compiler/driver/build_commands.h"
 #include "compiler/emit/bundle.h"
+#include "compiler/runner/build_commands.h"
 
 namespace kiln::test {
 namespace {
@@ -27,19 +27,23 @@ class BatchSource {
   void add(const Compiled& compiled) {
     const Program& program = compiled.program;
     for (OutputFile& file : emit_bundle(program, compiled.target, compiled.info, {})) {
-      if (file.path.starts_with("nn/")) kernels_.emplace(file.path, with_plain_namespace(std::move(file.bytes), program.name));
-      else files_.push_back({program.name + "/" + file.path, std::move(file.bytes)});
+      if (file.path.starts_with("nn/"))
+        kernels_.emplace(file.path, with_plain_namespace(std::move(file.bytes), program.name));
+      else
+        files_.push_back({program.name + "/" + file.path, std::move(file.bytes)});
     }
     header_ += fmt::format("#include \"{0}/{0}.h\"\n", program.name);
     source_ += fmt::format("#include \"{0}/{0}.cpp\"\n#include \"{0}/{0}_weights.cpp\"\n", program.name);
     const std::string arena = fmt::format("static_cast<unsigned char*>(arena) + {}", code.arena_bytes);
     calls_ += fmt::format("  {}_run({});\n", program.name, arena);
     for (const IoTensor& io : program.inputs)
-      code.inputs.push_back({fmt::format("return {}_input_{}({});", program.name, io.c_name, arena), program.tensor(io.tensor).type.bytes()});
+      code.inputs.push_back(
+          {fmt::format("return {}_input_{}({});", program.name, io.c_name, arena), program.tensor(io.tensor).type.bytes()});
     for (const IoTensor& io : program.outputs) {
       const TensorType& type = program.tensor(io.tensor).type;
       code.outputs.push_back(
-          {fmt::format("return const_cast<{}*>({}_output_{}({}));", dtype_c_name(type.dtype), program.name, io.c_name, arena), type.bytes()});
+          {fmt::format("return const_cast<{}*>({}_output_{}({}));", dtype_c_name(type.dtype), program.name, io.c_name, arena),
+           type.bytes()});
     }
     const int64_t align = compiled.target.arena_align;
     code.arena_align = align;

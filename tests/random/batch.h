@@ -7,8 +7,8 @@
 
 #include <vector>
 
-#include "compiler/driver/harness_image.h"
-#include "compiler/driver/pipeline.h"
+#include "compiler/pipeline/pipeline.h"
+#include "compiler/runner/harness_image.h"
 
 namespace kiln::test {
 

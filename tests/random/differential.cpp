@@ -28,12 +28,14 @@ struct Subject {
   std::vector<std::vector<Tensor>> exact;       ///< [set][output] of the final graph, when all of it computes on integers
   std::optional<Compiled> with_passes, without_passes;
 
-  void report(Finding::Kind kind, std::optional<Way> way, const std::string& text) { findings->push_back({.kind = kind, .way = way, .text = text}); }
+  void report(Finding::Kind kind, std::optional<Way> way, const std::string& text) {
+    findings->push_back({.kind = kind, .way = way, .text = text});
+  }
 };
 
 struct Judgement {
   bool good = true;
-  std::string text = {};  ///< where it differs
+  std::string text = {};                            ///< where it differs
   double absolute = HUGE_VAL, relative = HUGE_VAL;  ///< the worst difference, and that by what is expected
 };
 
@@ -51,16 +53,19 @@ Judgement judge(const Tensor& got, const Expected& expected) {
     }
   }
   if (worst == 0) return {};
-  return {false, fmt::format("{} element {} is {:.9g}, expected {:.9g} within {:.2g}", to_string(got.type), at, a[at], b[at], expected.tolerance[at]), std::abs(a[at] - b[at]),
-          std::abs(a[at] - b[at]) / std::abs(b[at])};
+  return {
+      false,
+      fmt::format("{} element {} is {:.9g}, expected {:.9g} within {:.2g}", to_string(got.type), at, a[at], b[at], expected.tolerance[at]),
+      std::abs(a[at] - b[at]), std::abs(a[at] - b[at]) / std::abs(b[at])};
 }
 
 void judge_outputs(Subject& subject, Way way, const std::vector<std::vector<Tensor>>& sets) {
   for (size_t set = 0; set < sets.size(); ++set)
     for (size_t o = 0; o < sets[set].size(); ++o) {
       Judgement j = judge(sets[set][o], subject.expected[set][o]);
-      if (j.good && way == Way::emitted && !subject.exact.empty() && !(sets[set][o].bytes().size() == subject.exact[set][o].bytes().size() &&
-          std::equal(sets[set][o].bytes().begin(), sets[set][o].bytes().end(), subject.exact[set][o].bytes().begin())))
+      if (j.good && way == Way::emitted && !subject.exact.empty() &&
+          !(sets[set][o].bytes().size() == subject.exact[set][o].bytes().size() &&
+            std::equal(sets[set][o].bytes().begin(), sets[set][o].bytes().end(), subject.exact[set][o].bytes().begin())))
         j = {false, "is not to the bit what the final graph evaluates to"};
       if (j.good) continue;
       subject.report(Finding::Kind::differs, way, fmt::format("output {} of set {}: {}", o, set, j.text));
@@ -100,8 +105,10 @@ void run_onnxruntime(Subject& s, OnnxRuntime& ort, Totals& totals) {
   for (const std::vector<Tensor>& inputs : s.graph->inputs) {
     if (!message.empty()) break;
     Result<std::vector<Tensor>> out = session->run(inputs);
-    if (!out) message = out.diagnostic().message;
-    else results.push_back(*std::move(out));
+    if (!out)
+      message = out.diagnostic().message;
+    else
+      results.push_back(*std::move(out));
   }
   if (message.empty()) {
     ++totals.against_onnxruntime;
@@ -114,8 +121,10 @@ void run_onnxruntime(Subject& s, OnnxRuntime& ort, Totals& totals) {
     }
     return;
   }
-  if (std::string why = ort_lacks(message); !why.empty()) ++totals.onnxruntime_lacks[why];
-  else s.report(Finding::Kind::fails, Way::onnxruntime, message);
+  if (std::string why = ort_lacks(message); !why.empty())
+    ++totals.onnxruntime_lacks[why];
+  else
+    s.report(Finding::Kind::fails, Way::onnxruntime, message);
 }
 
 /// Each pass in turn, counted, and the evaluation of what it comes to; `leave_out` has a bit for each pass.
@@ -146,7 +155,7 @@ void run_passes(Subject& s, Way way, uint32_t leave_out, Totals& totals) {
 }
 
 std::optional<Compiled> compile(Subject& s, Way way, const DifferentialOptions& options, const std::string& name) {
-  CommonOptions common;
+  CompileOptions common;
   common.model = s.graph->name + ".onnx";
   common.name = name;
   common.target = options.target;
@@ -187,11 +196,16 @@ void run_emitted(std::vector<Subject*> subjects, Way way, const DifferentialOpti
 
 std::string_view way_name(Way way) {
   switch (way) {
-    case Way::onnxruntime: return "ONNX Runtime";
-    case Way::passes: return "evaluation after the passes";
-    case Way::some_passes: return "evaluation after some of the passes";
-    case Way::emitted: return "emitted code";
-    case Way::emitted_without_passes: break;
+    case Way::onnxruntime:
+      return "ONNX Runtime";
+    case Way::passes:
+      return "evaluation after the passes";
+    case Way::some_passes:
+      return "evaluation after some of the passes";
+    case Way::emitted:
+      return "emitted code";
+    case Way::emitted_without_passes:
+      break;
   }
   return "emitted code without passes";
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One model, computed in several ways that must agree: ONNX Runtime; the evaluation of the imported graph (the reference); that of the graph
-// after the passes, and after some of them; the emitted code with passes, and without.
+// One model, computed in several ways that must agree: ONNX Runtime; the evaluation of the imported graph (the reference); that of the
+// graph after the passes, and after some of them; the emitted code with passes, and without.
 #pragma once
 
 #include <cmath>
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "compiler/driver/harness_image.h"
+#include "compiler/runner/harness_image.h"
 #include "generator.h"
 
 namespace kiln::test {
@@ -40,9 +40,9 @@ struct DifferentialOptions {
 struct Totals {
   int graphs = 0, refused = 0;
   int against_onnxruntime = 0, against_emitted = 0;
-  std::map<std::string, int> passes;  ///< how many graphs each pass has changed
+  std::map<std::string, int> passes;             ///< how many graphs each pass has changed
   std::map<std::string, int> onnxruntime_lacks;  ///< models that ONNX Runtime does not compute, by what it says
-  std::map<std::string, int> excepted;  ///< differences that kOrtDefects explains, by reason
+  std::map<std::string, int> excepted;           ///< differences that kOrtDefects explains, by reason
 };
 
 /// The findings of each graph, mostly none.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "compiler/driver/compare.h"
+#include "compiler/judge/compare.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>

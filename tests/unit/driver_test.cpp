@@ -3,10 +3,10 @@
 #include <catch2/catch.hpp>
 
 #include "compiler/driver/cli.h"
-#include "compiler/driver/diff_report.h"
-#include "compiler/driver/layer_diff.h"
 #include "compiler/driver/options.h"
-#include "compiler/driver/process.h"
+#include "compiler/judge/layer_diff.h"
+#include "compiler/report/diff_report.h"
+#include "compiler/runner/process.h"
 #include "tests/kiln_command.h"
 
 using namespace kiln;

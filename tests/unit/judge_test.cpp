@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What outputs of all kinds say about a sample.
-#include "compiler/driver/judge.h"
+#include "compiler/judge/judge.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>

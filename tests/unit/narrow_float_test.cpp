@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ONNX import of models that store 16-bit floats.
-#include "compiler/driver/pipeline.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/ops.h"
+#include "compiler/pipeline/pipeline.h"
 #include "tests/onnx_models.h"
 
 using namespace kiln;
@@ -37,7 +37,9 @@ std::string live_ops(const Graph& g) {
 
 TEST_CASE("16-bit floats are computed in f32 and rounded at the end", "[frontend]") {
   // 2048 + 1 is no f16: rounded after the first sum, the result would be 2048.
-  Imported m = import_graph("agraph (float16[1] x) => (float16[1,1] y) <float[1] f = {1}, int64[2] s = {1, 1}> { one = Cast <to = 10> (f)  a = Add(x, one)  b = Reshape(a, s)  y = Add(b, one) }");
+  Imported m = import_graph(
+      "agraph (float16[1] x) => (float16[1,1] y) <float[1] f = {1}, int64[2] s = {1, 1}> { one = Cast <to = 10> (f)  a = Add(x, one)  b = "
+      "Reshape(a, s)  y = Add(b, one) }");
   INFO(m.text());
   REQUIRE(m.model);
   CHECK(live_ops(m.graph()) == "cast add reshape add cast");
@@ -54,14 +56,17 @@ TEST_CASE("bfloat16 is computed in f32 too", "[frontend]") {
 }
 
 TEST_CASE("what only moves 16-bit floats leaves them as they are", "[frontend]") {
-  Imported m = import_graph("agraph (float16[2,3] x, float16[2,1] z) => (float16[4,2] y) { a = Concat <axis = 1> (x, z)  y = Transpose(a) }");
+  Imported m =
+      import_graph("agraph (float16[2,3] x, float16[2,1] z) => (float16[4,2] y) { a = Concat <axis = 1> (x, z)  y = Transpose(a) }");
   INFO(m.text());
   REQUIRE(m.model);
   CHECK(live_ops(m.graph()) == "concat transpose");
 }
 
 TEST_CASE("only results of the operands' type are rounded to 16 bits", "[frontend]") {
-  Imported m = import_graph("agraph (float16[4] x) => (float[4] y, bool[4] less, float16[4] z) { a = Abs(x)  y = Cast <to = 1> (a)  less = Less(a, x)  z = Cast <to = 10> (y) }");
+  Imported m = import_graph(
+      "agraph (float16[4] x) => (float[4] y, bool[4] less, float16[4] z) { a = Abs(x)  y = Cast <to = 1> (a)  less = Less(a, x)  z = Cast "
+      "<to = 10> (y) }");
   INFO(m.text());
   REQUIRE(m.model);
   const Graph& g = m.graph();
@@ -72,7 +77,9 @@ TEST_CASE("only results of the operands' type are rounded to 16 bits", "[fronten
 
 TEST_CASE("operators that compute take no 16-bit floats as they are", "[frontend]") {
   // As integers the bits of negative numbers are in the opposite order.
-  Imported pool = import_graph("agraph (float16[4] v) => (float16[1,1,1,1] y) <int64[4] s = {1, 1, 2, 2}> { x = Reshape(v, s)  y = MaxPool <kernel_shape = [2, 2]> (x) }");
+  Imported pool = import_graph(
+      "agraph (float16[4] v) => (float16[1,1,1,1] y) <int64[4] s = {1, 1, 2, 2}> { x = Reshape(v, s)  y = MaxPool <kernel_shape = [2, 2]> "
+      "(x) }");
   INFO(pool.text());
   REQUIRE(pool.model);
   CHECK(run(pool, {halves({-2, -0.25f, 1, -1.25f})}).to_doubles() == std::vector<double>{1});
@@ -80,7 +87,10 @@ TEST_CASE("operators that compute take no 16-bit floats as they are", "[frontend
   INFO(norm.text());
   REQUIRE(norm.model);
   CHECK(live_ops(norm.graph()) == "cast cast layer_norm cast");
-  Imported deform = import_graph("agraph (float16[1,1,3,3] x, float16[1,1,2,2] w, float16[1,8,2,2] o) => (float16[1,1,2,2] y) { y = DeformConv <kernel_shape = [2, 2]> (x, w, o) }", {}, 19);
+  Imported deform = import_graph(
+      "agraph (float16[1,1,3,3] x, float16[1,1,2,2] w, float16[1,8,2,2] o) => (float16[1,1,2,2] y) { y = DeformConv <kernel_shape = [2, "
+      "2]> (x, w, o) }",
+      {}, 19);
   INFO(deform.text());
   CHECK(deform.model);
 }
@@ -105,8 +115,10 @@ TEST_CASE("16-bit results have the type that ONNX gives them", "[frontend]") {
     REQUIRE(m.model);
     return m.graph().type(m.graph().outputs()[0]).dtype;
   };
-  CHECK(result("agraph (int8[4] x) => (float16[4] y) <float[1] f = {0.5}> { s = Cast <to = 10> (f)  y = DequantizeLinear(x, s) }", 19) == DType::f16);
-  CHECK(result("agraph (int8[4] x) => (float16[4] y) <float[1] f = {0.5}> { s = Cast <to = 10> (f)  y = DequantizeLinear(x, s) }", 23) == DType::f16);
+  CHECK(result("agraph (int8[4] x) => (float16[4] y) <float[1] f = {0.5}> { s = Cast <to = 10> (f)  y = DequantizeLinear(x, s) }", 19) ==
+        DType::f16);
+  CHECK(result("agraph (int8[4] x) => (float16[4] y) <float[1] f = {0.5}> { s = Cast <to = 10> (f)  y = DequantizeLinear(x, s) }", 23) ==
+        DType::f16);
   CHECK(result("agraph (float16[1,1,4,4] x, float16[1,3,3,2] g) => (float16[1,1,3,3] y) { y = GridSample(x, g) }", 20) == DType::f16);
   CHECK(result("agraph (float16[2,8] x, float[8] s) => (float[2,8] y) { y = RMSNormalization(x, s) }", 23) == DType::f32);
 }
@@ -121,7 +133,7 @@ TEST_CASE("layers keep weights in 16 bits unless they are wanted wide", "[fronte
     Imported m = import_graph(model);
     INFO(m.text());
     REQUIRE(m.model);
-    CommonOptions options;
+    CompileOptions options;
     options.target = "cortex-m4";
     options.wide_weights = wide;
     Diagnostics diagnostics;

@@ -7,10 +7,10 @@
 #include <regex>
 #include <sstream>
 
-#include "compiler/driver/process.h"
 #include "compiler/objects/instructions.h"
 #include "compiler/objects/runtime_symbols.h"
 #include "compiler/objects/stack_bound.h"
+#include "compiler/runner/process.h"
 #include "compiler/support/files.h"
 
 using namespace kiln;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a user reads of a model that kiln cannot compile: every node in one run, by reason, with what would help.
-#include "compiler/driver/problems.h"
+#include "compiler/support/problems.h"
 
 #include <nlohmann/json.hpp>
 
@@ -28,7 +28,8 @@ constexpr const char* kUnsupported =
     " h = Add (a, b) i = Sub (h, d) j = Mul (i, e) m = Add (j, f) y = Sum (m, s, k, l) z = Relu (g) }";
 
 constexpr const char* kUnsupportedText =
-    "error E300: m.onnx: nodes 'Magic_0' (Magic), 'Magic_1' (Magic), 'Magic_2' (Magic) and 2 more: operator 'Magic' of domain 'com.example' is not supported.\n"
+    "error E300: m.onnx: nodes 'Magic_0' (Magic), 'Magic_1' (Magic), 'Magic_2' (Magic) and 2 more: operator 'Magic' of domain "
+    "'com.example' is not supported.\n"
     "  hint: replace it by standard operators, or add it to the model as a function that uses them.\n"
     "error E300: m.onnx: node 'StringNormalizer_5' (StringNormalizer): operator 'StringNormalizer' is not supported.\n"
     "  hint: process text outside of the model: tensors of strings are not supported.\n"
@@ -52,7 +53,8 @@ TEST_CASE("all unsupported nodes are listed by reason", "[problems]") {
 TEST_CASE("what is malformed comes before what is unsupported", "[problems]") {
   Diagnostics diagnostics;
   const std::string bytes =
-      graph_model("g (float[4] x, float[3] z) => (float[4] y) { a = Magic (x) b = Add (x, z) c = Add (z, x) y = Sum (a, b, c) }").SerializeAsString();
+      graph_model("g (float[4] x, float[3] z) => (float[4] y) { a = Magic (x) b = Add (x, z) c = Add (z, x) y = Sum (a, b, c) }")
+          .SerializeAsString();
   CHECK(!import_model_bytes(bytes, "m.onnx", {}, diagnostics));
   const std::vector<Problem> problems = list_problems(diagnostics);
   REQUIRE(problems.size() == 4);
@@ -104,7 +106,8 @@ TEST_CASE("unknown operators come with advice", "[problems]") {
   auto hint = [](const std::string& node, const std::string& imports = "") {
     Diagnostics diagnostics;
     const std::string head = "<ir_version: 8, opset_import: [\"\" : 13" + imports + "]>\n";
-    CHECK(!import_model_bytes(parse_onnx(head + "g (float[4] x) => (float[4] y) { y = " + node + " (x) }").SerializeAsString(), "m.onnx", {}, diagnostics));
+    CHECK(!import_model_bytes(parse_onnx(head + "g (float[4] x) => (float[4] y) { y = " + node + " (x) }").SerializeAsString(), "m.onnx",
+                              {}, diagnostics));
     return diagnostics.all().front().hint;
   };
   CHECK(hint("StringSplit").find("text") != std::string::npos);

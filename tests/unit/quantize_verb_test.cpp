@@ -3,9 +3,9 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "compiler/driver/process.h"
 #include "compiler/frontend/tensor_file.h"
 #include "compiler/ir/random_tensor.h"
+#include "compiler/runner/process.h"
 #include "compiler/support/files.h"
 
 using namespace kiln;
