@@ -95,9 +95,11 @@ Result<bool> integer_layers(Graph& graph, PassContext& context) {
   return changed || *fused;
 }
 
-Result<bool> integer_boundary(Graph& graph, PassContext& context) {
+Result<bool> integer_boundary(Graph& graph, const std::vector<StatePair>& states, PassContext& context) {
   bool changed = false;
+  auto is_state = [&](const std::string& name, std::string StatePair::* end) { return std::ranges::any_of(states, [&](const StatePair& s) { return s.*end == name; }); };
   for (ValueId input : graph.inputs) {
+    if (is_state(input_name(graph, input), &StatePair::input)) continue;
     std::vector<NodeId> users = graph.value(input).users;
     bool quantized = !users.empty() && !graph.is_output(input) && graph.type(input).dtype == DType::f32;
     for (NodeId user : users) {
@@ -115,6 +117,7 @@ Result<bool> integer_boundary(Graph& graph, PassContext& context) {
     changed = true;
   }
   for (size_t i = 0; i < graph.outputs().size(); ++i) {
+    if (is_state(graph.output_name(i), &StatePair::output)) continue;
     const Node* producer = graph.producer(graph.outputs()[i]);
     if (!producer || producer->op != &ops::dequantize || producer->attrs.has("quant_axis")) continue;
     graph.set_output(i, producer->inputs[0]);

@@ -13,7 +13,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "compiler/ir/model_info.h"
 #include "passes/pass.h"
 
 namespace kiln {
@@ -21,8 +23,9 @@ namespace kiln {
 Result<bool> integer_layers(Graph& graph, PassContext& context);
 
 /// integer-boundary: inputs that are only quantized and outputs that are only dequantized become integers themselves, so that
-/// the application hands over integers (`--io-dtype int8`). Inputs and outputs that the model uses as floats stay floats.
-Result<bool> integer_boundary(Graph& graph, PassContext& context);
+/// the application hands over integers (`--io-dtype int8`). Inputs and outputs that the model uses as floats stay floats, and so do those
+/// of `states`, which the application never sees.
+Result<bool> integer_boundary(Graph& graph, const std::vector<StatePair>& states, PassContext& context);
 
 /// Whether any tensor of the graph is quantized.
 bool is_quantized(const Graph& graph);

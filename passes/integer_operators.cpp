@@ -2,6 +2,7 @@
 // Rules 3 and 4 of integer-layers: float operators whose operands are dequantized as integer operators.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "compiler/ops/qlayer.h"
 #include "passes/integer_rules.h"
@@ -52,19 +53,22 @@ std::optional<Weights> weights_of(const Graph& graph, ValueId w) {
 
 /// Bias and multipliers in the layer's own units.
 struct Requantization {
-  std::optional<Tensor> bias;
+  std::optional<Tensor> bias;  ///< i32, or f32 when some entry is no whole number of units
   std::vector<double> multiplier;
-  bool exact = true;  ///< the bias is a whole number of units
 };
 
 /// Channels whose weights are all zero can have scales that their bias does not fit; their sum is the bias alone, so any unit serves.
 constexpr double kLoneBias = 1 << 20;
 
-/// bias: float, or null. `y_scale` 1 gives float results. Nothing when an entry of the bias leaves i32.
+/// Whether `bias` is `whole` units, as exactly as a float can say it: of a bias that was dequantized each float, scale and product is rounded.
+bool is_whole(double units, double whole) { return std::abs(units - whole) <= 0x1p-22 * std::abs(whole); }
+
+/// bias: float, or null. `y_scale` 1 gives float results. Nothing when a bias is beyond floats.
 std::optional<Requantization> requantization(const Weights& w, float x_scale, float y_scale, const Tensor* bias) {
   Requantization r;
   auto channels = static_cast<size_t>(w.integers.type.shape[0]);
-  if (bias) r.bias = Tensor(TensorType{DType::i32, {w.integers.type.shape[0]}, {}});
+  std::vector<double> units;  // of the bias
+  bool whole = true, in_i32 = true, in_f32 = true;
   const Tensor wide = as_int32(w.integers);
   size_t row = wide.as<int32_t>().size() / channels;
   size_t entries = w.scale.size();
@@ -74,13 +78,20 @@ std::optional<Requantization> requantization(const Weights& w, float x_scale, fl
     std::span<const int32_t> filter = wide.as<int32_t>().subspan(o * row, row);
     bool is_empty = std::all_of(filter.begin(), filter.end(), [&](int32_t v) { return v == w.zero_point; });
     if (entries > 1 && is_empty && b != 0) unit = static_cast<float>(std::abs(b) / kLoneBias);
-    if (r.bias) {
-      double q = b == 0 ? 0 : std::nearbyint(b / static_cast<double>(unit));
-      if (!(std::abs(q) <= 2147483647.0)) return std::nullopt;
-      r.exact = r.exact && std::abs(b / static_cast<double>(unit) - q) < 1e-2;
-      r.bias->as<int32_t>()[o] = static_cast<int32_t>(q);
-    }
+    units.push_back(b == 0 ? 0 : b / static_cast<double>(unit));
+    const double magnitude = std::abs(units.back());
+    whole = whole && is_whole(units.back(), std::nearbyint(units.back()));
+    in_i32 = in_i32 && magnitude <= 2147483647.0;
+    in_f32 = in_f32 && magnitude <= static_cast<double>(std::numeric_limits<float>::max());
     if (o < entries) r.multiplier.push_back(static_cast<double>(unit / y_scale));
+  }
+  if (!bias) return r;
+  whole = whole && in_i32;
+  if (!whole && !in_f32) return std::nullopt;
+  r.bias = Tensor(TensorType{whole ? DType::i32 : DType::f32, {w.integers.type.shape[0]}, {}});
+  for (size_t o = 0; o < channels; ++o) {
+    if (whole) r.bias->as<int32_t>()[o] = static_cast<int32_t>(std::nearbyint(units[o]));
+    else r.bias->as<float>()[o] = static_cast<float>(units[o]);
   }
   return r;
 }
@@ -131,8 +142,10 @@ Result<bool> integer_layer(Graph& graph, NodeId id) {
   const Tensor* bias = has_bias ? graph.constant(node.inputs[2]) : nullptr;
   if (!w || (has_bias && !bias)) return false;
   std::optional<Requantization> r = requantization(*w, x->scale[0], y_scale, bias);
-  if (r && !result && !r->exact) r->bias.reset();  // added as floats below
-  if (!r || !folded_bias(w->integers, r->bias ? &*r->bias : nullptr, x->zero_point[0], w->zero_point)) return false;
+  if (!r) return false;
+  const bool between = r->bias && r->bias->type.dtype == DType::f32;
+  if (between && !result) r->bias.reset();  // added as floats below
+  if (!folded_bias(w->integers, r->bias && !between ? &*r->bias : nullptr, x->zero_point[0], w->zero_point)) return false;
   attrs.set("multiplier", r->multiplier);
   if (w->zero_point != 0) attrs.set("w_zero_point", w->zero_point);
   std::vector<ValueId> inputs = {stored(b, node.inputs[0]), b.add_constant(std::move(w->integers), graph.value(node.inputs[1]).name)};

@@ -8,6 +8,7 @@
 
 #include "compiler/ops/movement.h"
 #include "compiler/program/lowering.h"
+#include "passes/rewrite_util.h"
 
 namespace kiln {
 namespace {
@@ -76,12 +77,11 @@ Result<Program> lower(const Graph& graph, const std::string& name, PassContext&,
   program.name = name;
   Lowering lowering(graph, program);
   std::set<std::string> input_names, output_names;
-  auto io_name = [&](ValueId v) { return graph.value(v).onnx ? graph.value(v).onnx->name : graph.value(v).name; };
   for (ValueId v : graph.inputs) {
     TensorId id = lowering.tensor(v);
-    auto pair = std::find_if(states.begin(), states.end(), [&](const StatePair& p) { return p.input == io_name(v); });
+    auto pair = std::find_if(states.begin(), states.end(), [&](const StatePair& p) { return p.input == input_name(graph, v); });
     if (pair == states.end()) {
-      program.inputs.push_back({io_name(v), io_c_name(io_name(v), input_names), id});
+      program.inputs.push_back({input_name(graph, v), io_c_name(input_name(graph, v), input_names), id});
       continue;
     }
     program.states.push_back({pair->output, pair->input, program.inputs.size() + program.states.size(), id, id});

@@ -6,6 +6,8 @@
 
 namespace kiln {
 
+std::string input_name(const Graph& graph, ValueId input) { return graph.value(input).onnx ? graph.value(input).onnx->name : graph.value(input).name; }
+
 void take_identity(Graph& graph, ValueId from, ValueId to) {
   std::string name = graph.value(from).name;
   graph.set_name(from, name + "_was");

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "passes/pass.h"
 
 namespace kiln {
+
+/// The name by which the model calls one of its inputs.
+[[nodiscard]] std::string input_name(const Graph& graph, ValueId input);
 
 /// `to` will stand where `from` stood and holds the same elements: it takes the name and the ONNX tensor.
 void take_identity(Graph& graph, ValueId from, ValueId to);

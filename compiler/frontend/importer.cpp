@@ -293,11 +293,7 @@ void Importer::finish_outputs(Scope& scope) {
         error(DiagId::no_outputs, "the model has no outputs.", "export it with outputs."));
   std::unordered_set<std::string_view> seen;
   for (const onnx::ValueInfoProto& info : model_.graph().output()) {
-    if (!seen.insert(info.name()).second) {
-      diagnostics_.report(error(DiagId::duplicate_tensor,
-                                fmt::format("output '{}' is listed twice.", info.name())));
-      continue;
-    }
+    if (!seen.insert(info.name()).second) continue;  // the same tensor again: outputs go by name
     Result<Binding> binding = resolve(info.name(), scope);
     if (!binding) {
       diagnostics_.report(std::move(binding).diagnostic());

@@ -40,10 +40,16 @@ WeightSums weight_sums(const Tensor& w, int64_t w_zero_point) {
   return sums;
 }
 
-/// Sums themselves are not scaled.
-Tensor multiplier_of(const OpArgs& args) {
+/// Sums themselves are not scaled. `addend`: the float bias, or null.
+Tensor multiplier_of(const OpArgs& args, const Tensor* addend) {
   std::vector<double> list = args.attrs.get<std::vector<double>>("multiplier", {1});
-  return Tensor::floats({static_cast<int64_t>(list.size())}, std::vector<float>(list.begin(), list.end()));
+  if (!addend) return Tensor::floats({static_cast<int64_t>(list.size())}, std::vector<float>(list.begin(), list.end()));
+  std::vector<float> pairs;
+  for (size_t o = 0; o < addend->as<float>().size(); ++o) {
+    pairs.push_back(static_cast<float>(list[list.size() > 1 ? o : 0]));
+    pairs.push_back(addend->as<float>()[o]);
+  }
+  return Tensor::floats({addend->type.shape[0], nn::detail::kPairs}, pairs);
 }
 
 }  // namespace
@@ -51,8 +57,9 @@ Tensor multiplier_of(const OpArgs& args) {
 Result<TensorType> qlayer_type(const OpArgs& args, Shape shape, int64_t channels) {
   if (Status s = check_integers(args.in(0), "the input"); !s) return std::move(s).diagnostic();
   if (Status s = check_integers(args.in(1), "the second operand"); !s) return std::move(s).diagnostic();
-  if (args.has(2) && args.in(2).dtype != DType::i32) return bad_node(fmt::format("the bias is {}, it must be i32.", to_string(args.in(2))));
   std::vector<double> multiplier = args.attrs.get<std::vector<double>>("multiplier", {});
+  if (args.has(2) && args.in(2).dtype != DType::i32 && (args.in(2).dtype != DType::f32 || multiplier.empty()))
+    return bad_node(fmt::format("the bias is {}, it must be i32, or f32 of a layer with multipliers.", to_string(args.in(2))));
   if (multiplier.size() > 1 && static_cast<int64_t>(multiplier.size()) != channels)
     return bad_node(fmt::format("{} multipliers for {} channels.", multiplier.size(), channels));
   for (double m : multiplier)
@@ -84,10 +91,12 @@ Result<QLayerConstants> qlayer_constants(const OpArgs& args) {
   const Tensor* w = args.constant(1);
   if (!w || (args.has(2) && !args.constant(2))) return unsupported("integer layers need constant weights.");
   int64_t w_zero_point = args.attrs.i("w_zero_point");
-  std::optional<Tensor> bias = folded_bias(*w, args.has(2) ? args.constant(2) : nullptr, args.attrs.i("x_zero_point"), w_zero_point);
+  const Tensor* own = args.has(2) ? args.constant(2) : nullptr;
+  const Tensor* addend = own && own->type.dtype == DType::f32 ? own : nullptr;
+  std::optional<Tensor> bias = folded_bias(*w, addend ? nullptr : own, args.attrs.i("x_zero_point"), w_zero_point);
   if (!bias) return unsupported("the bias and the input's zero point leave the range of i32.");
   bool wide = needs_wide_sums(args.in(0).dtype, *w, *bias, w_zero_point);
-  return QLayerConstants{*std::move(bias), multiplier_of(args), wide};
+  return QLayerConstants{*std::move(bias), multiplier_of(args, addend), wide};
 }
 
 Tensor as_int32(const Tensor& t) {

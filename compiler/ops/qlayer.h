@@ -6,10 +6,12 @@
 //   multiplier and a grid   y = saturate(round_half_even(float(acc) * multiplier) + zero_point)   (quantization.h, with bounds)
 //   multiplier alone        y = float(acc) * multiplier
 //   neither                 y = acc, as i32
-// `multiplier` has one entry or one per output channel. bias is i32, in units of the sum.
+// `multiplier` has one entry or one per output channel. bias is in units of the sum: i32, or f32 where it lies between whole numbers;
+// float(acc) is then float(float(acc) + bias), acc being the sum alone.
 #pragma once
 
 #include "compiler/ops/quantization.h"
+#include "nn/requant.h"
 
 namespace kiln {
 
@@ -26,7 +28,8 @@ bool needs_wide_sums(DType x, const Tensor& w, const Tensor& folded, int64_t w_z
 
 /// The constant operands and fields of a layer with constant weights. Errors: unsupported_node when the folded bias leaves i32.
 struct QLayerConstants {
-  Tensor bias, multiplier;
+  Tensor bias;        ///< i32 [O]: what sums start with
+  Tensor multiplier;  ///< f32 [1] or [O]; of a layer with a float bias [O,2], each multiplier with its bias
   bool wide = false;
 };
 Result<QLayerConstants> qlayer_constants(const OpArgs& args);
@@ -37,7 +40,7 @@ void describe_qlayer(D& d, const OpArgs& args, const QLayerConstants& constants)
   describe_result(d, args);
   d.x_zero_point = static_cast<int32_t>(args.attrs.i("x_zero_point"));
   d.w_zero_point = static_cast<int32_t>(args.attrs.i("w_zero_point"));
-  d.multiplier_stride = constants.multiplier.type.elements() > 1 ? 1 : 0;
+  d.multiplier_stride = constants.multiplier.type.rank() == 2 ? nn::detail::kPairs : constants.multiplier.type.elements() > 1 ? 1 : 0;
   d.wide = constants.wide ? 1 : 0;
 }
 

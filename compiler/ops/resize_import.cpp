@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// ONNX Resize and Upsample. Their source positions depend on nothing but shapes, so they are computed here, in the float arithmetic
-// of ONNX Runtime (a position that falls on a tie must fall to the same side), and become the tables of resize_nearest2d and
-// resize_linear2d, which take two neighbouring dimensions at once. Cubic and antialiased resizing sum over more elements: by `resample`, a
+// ONNX Resize and Upsample. Their source positions depend on nothing but shapes, so they are computed here, as exact fractions (a rounding
+// error must not decide on which side of a tie a position falls), and become the tables of resize_nearest2d and resize_linear2d, which take two neighbouring dimensions at once. Cubic and antialiased resizing sum over more elements: by `resample`, a
 // dimension at a time.
 #include <algorithm>
 #include <cmath>
 
 #include "compiler/ops/elementwise.h"
+#include "compiler/ops/fraction.h"
 #include "compiler/ops/movement.h"
 
 namespace kiln {
@@ -14,7 +14,7 @@ namespace {
 
 /// What an ONNX node asks for, per dimension of x.
 struct ResizePlan {
-  std::vector<float> scales;
+  std::vector<Fraction> scales;  ///< out / in as far as sizes are given
   Shape sizes;
   std::string mode, coordinates, nearest;
   std::vector<float> starts, ends;  ///< of the part that tf_crop_and_resize takes, 0 and 1 being the first and last element; else empty
@@ -27,48 +27,48 @@ struct ResizePlan {
   [[nodiscard]] bool resizes(int64_t axis) const {
     if (axis < 0) return false;
     const auto at = static_cast<size_t>(axis);
-    return scales[at] != 1 || (crops() && (starts[at] != 0 || ends[at] != 1));
+    return !(scales[at] == Fraction{1}) || (crops() && (starts[at] != 0 || ends[at] != 1));
   }
 };
 
-/// Position in a dimension of `in` elements of output index `i`: the formulas of the ONNX specification of Resize. Where `out` is not
-/// in * scale exactly, align_corners goes by `out`, as ONNX Runtime does; the tests that come with ONNX go by the fraction.
-float source_position(const ResizePlan& plan, size_t axis, int64_t i, int64_t in) {
+/// Of a part that tf_crop_and_resize takes: in units of 2^-40.
+constexpr int kCropBits = 40;
+Fraction::Integer crop_units(float bound) { return std::llround(std::ldexp(static_cast<double>(bound), kCropBits)); }
+
+/// Position in a dimension of `in` elements of output index `i`: the formulas of the ONNX specification of Resize, exactly. Where `out` is
+/// not in * scale exactly, align_corners goes by `out`, as ONNX Runtime does; the tests that come with ONNX go by the fraction.
+Fraction source_position(const ResizePlan& plan, size_t axis, int64_t i, int64_t in) {
+  using Integer = Fraction::Integer;
   const std::string& coordinates = plan.coordinates;
-  const float scale = plan.scales[axis];
-  const int64_t out = plan.sizes[axis];
-  auto x = static_cast<float>(i), in_length = static_cast<float>(in), out_length = static_cast<float>(out);
-  if (coordinates == "asymmetric") return x / scale;
-  if (coordinates == "tf_half_pixel_for_nn") return (x + 0.5f) / scale;
+  const Fraction scale = plan.scales[axis];
+  const Integer out = plan.sizes[axis], last = in - 1;
+  const Fraction centre{(2 * Integer{i} + 1) * scale.den, 2 * scale.num};  // (i + 1/2) / scale
+  if (coordinates == "asymmetric") return {i * scale.den, scale.num};
+  if (coordinates == "tf_half_pixel_for_nn") return centre;
   if (coordinates == "tf_crop_and_resize") {
-    const float start = plan.starts[axis], end = plan.ends[axis];
-    return out > 1 ? start * (in_length - 1) + x * (end - start) * (in_length - 1) / (out_length - 1) : 0.5f * (start + end) * (in_length - 1);
+    const Integer start = crop_units(plan.starts[axis]), end = crop_units(plan.ends[axis]), unit = Integer{1} << kCropBits;
+    return out > 1 ? Fraction{(start * (out - 1) + i * (end - start)) * last, unit * (out - 1)} : Fraction{(start + end) * last, 2 * unit};
   }
-  if (coordinates == "pytorch_half_pixel") return out_length > 1 ? (x + 0.5f) / scale - 0.5f : 0.0f;
-  if (coordinates == "align_corners") return out == 1 ? 0.0f : x * (in_length - 1) / (out_length - 1);
-  if (coordinates == "half_pixel_symmetric") {
-    float adjustment = out_length / (scale * in_length), center = in_length / 2;
-    return center * (1 - adjustment) + (x + 0.5f) / scale - 0.5f;
-  }
-  return (x + 0.5f) / scale - 0.5f;  // half_pixel
+  if (coordinates == "align_corners") return out == 1 ? Fraction{} : Fraction{i * last, out - 1};
+  if (coordinates == "pytorch_half_pixel" && out == 1) return {};
+  if (coordinates == "half_pixel_symmetric") return Fraction{(2 * Integer{i} + 1 - out) * scale.den, 2 * scale.num}.plus_halves(in - 1);
+  return centre.plus_halves(-1);  // half_pixel
 }
 
 /// The index that stands for position `x`. mode "simple": Upsample, and Resize before opset 11.
-float nearest_index(const std::string& mode, float x, bool shrinks) {
-  if (mode == "simple") return shrinks ? std::ceil(x) : std::trunc(x);
-  if (mode == "floor") return std::floor(x);
-  if (mode == "ceil") return std::ceil(x);
-  if (mode == "round_prefer_ceil") return std::round(x);
-  return x == std::trunc(x) + 0.5f ? std::floor(x) : std::round(x);  // round_prefer_floor
+int64_t nearest_index(const std::string& mode, const Fraction& x, bool shrinks) {
+  if (mode == "simple") return shrinks ? x.ceil() : x.floor();
+  if (mode == "floor") return x.floor();
+  if (mode == "ceil") return x.ceil();
+  if (mode == "round_prefer_ceil") return x.plus_halves(1).floor();
+  return x.plus_halves(-1).ceil();  // round_prefer_floor
 }
 
 Tensor nearest_table(const ResizePlan& plan, size_t axis, int64_t in) {
   std::vector<int32_t> table;
-  float last = static_cast<float>(in - 1);
-  for (int64_t i = 0; i < plan.sizes[axis]; ++i) {
-    float x = source_position(plan, axis, i, in);
-    table.push_back(static_cast<int32_t>(std::clamp(nearest_index(plan.nearest, x, plan.scales[axis] < 1), 0.0f, last)));
-  }
+  const bool shrinks = plan.scales[axis] < Fraction{1};
+  for (int64_t i = 0; i < plan.sizes[axis]; ++i)
+    table.push_back(static_cast<int32_t>(std::clamp<int64_t>(nearest_index(plan.nearest, source_position(plan, axis, i, in), shrinks), 0, in - 1)));
   return Tensor::of<int32_t>({plan.sizes[axis]}, table);
 }
 
@@ -77,16 +77,16 @@ std::pair<Tensor, Tensor> linear_tables(const ResizePlan& plan, size_t axis, int
   std::vector<int32_t> table;
   std::vector<float> weights;
   for (int64_t i = 0; i < plan.sizes[axis]; ++i) {
-    float x = source_position(plan, axis, i, in);
-    x = std::clamp(x, 0.0f, static_cast<float>(in - 1));
-    table.push_back(static_cast<int32_t>(x));
-    weights.push_back(table.back() + 1 < in ? x - static_cast<float>(table.back()) : 0.5f);
+    const Fraction x = std::clamp(source_position(plan, axis, i, in), Fraction{0}, Fraction{in - 1});
+    const int64_t before = x.floor();
+    table.push_back(static_cast<int32_t>(before));
+    weights.push_back(before + 1 < in ? static_cast<float>(Fraction{x.num - before * x.den, x.den}.value()) : 0.5f);
   }
   return {Tensor::of<int32_t>({plan.sizes[axis]}, table), Tensor::of<float>({plan.sizes[axis]}, weights)};
 }
 
 /// The plan of a dimension that a node for two leaves alone.
-ResizePlan identity_plan(const ResizePlan& like) { return {{1.0f}, {1}, like.mode, "asymmetric", "floor", {}, {}}; }
+ResizePlan identity_plan(const ResizePlan& like) { return {{Fraction{1}}, {1}, like.mode, "asymmetric", "floor", {}, {}}; }
 
 /// Weight of an element at distance x: a triangle, or Keys' cubic convolution with parameter a.
 double filter_weight(const ResizePlan& plan, double x) {
@@ -101,12 +101,13 @@ double filter_weight(const ResizePlan& plan, double x) {
 /// What lies outside counts for the element at the edge, or not at all.
 Result<ValueId> filter_dimension(GraphBuilder& b, ValueId x, const ResizePlan& plan, size_t axis) {
   const int64_t in = b.shape(x)[axis], out = plan.sizes[axis];
-  const double narrow = plan.antialias ? std::min(1.0, static_cast<double>(plan.scales[axis])) : 1, reach = (plan.mode == "cubic" ? 2 : 1) / narrow;
+  const double scale = static_cast<double>(plan.scales[axis].num) / static_cast<double>(plan.scales[axis].den);
+  const double narrow = plan.antialias ? std::min(1.0, scale) : 1, reach = (plan.mode == "cubic" ? 2 : 1) / narrow;
+  if (2 * reach > static_cast<double>(limits::kElements / std::max<int64_t>(out, 1))) return bad_node(fmt::format("scale {} of dimension {} is out of range.", scale, axis));
   const auto taps = static_cast<int64_t>(std::ceil(2 * reach));
-  if (taps > limits::kElements / std::max<int64_t>(out, 1)) return bad_node(fmt::format("scale {} of dimension {} is out of range.", plan.scales[axis], axis));
   Tensor positions({DType::i32, {out, taps}, {}}), weights({DType::f32, {out, taps}, {}});
   for (int64_t i = 0; i < out; ++i) {
-    const double at = source_position(plan, axis, i, in);
+    const double at = source_position(plan, axis, i, in).value();
     const auto first = static_cast<int64_t>(std::floor(at - reach)) + 1;
     std::vector<double> own(static_cast<size_t>(taps));
     double sum = 0;
@@ -136,7 +137,8 @@ Result<ValueId> filter_dimensions(GraphBuilder& b, ValueId x, const ResizePlan& 
       continue;
     }
     ResizePlan moved = plan;  // its dimensions in the order of the image
-    for (std::vector<float>* list : {&moved.scales, &moved.starts, &moved.ends})
+    moved.scales = {plan.scales[0], plan.scales[2], plan.scales[3], plan.scales[1]};
+    for (std::vector<float>* list : {&moved.starts, &moved.ends})
       if (!list->empty()) *list = {(*list)[0], (*list)[2], (*list)[3], (*list)[1]};
     moved.sizes = permute(plan.sizes, std::vector<int64_t>{0, 2, 3, 1});
     y = filter_dimension(b, *y, moved, axis - 1);
@@ -152,8 +154,8 @@ Result<ValueId> extrapolated(GraphBuilder& b, ValueId y, const Shape& x, const R
   for (size_t axis = 0; axis < x.size(); ++axis) {
     const int64_t outer = product(plan.sizes, 0, axis), inner = product(plan.sizes, axis + 1, x.size());
     for (int64_t i = 0; i < plan.sizes[axis]; ++i) {
-      const float at = source_position(plan, axis, i, x[axis]);
-      if (at >= 0 && at <= static_cast<float>(x[axis] - 1)) continue;
+      const Fraction at = source_position(plan, axis, i, x[axis]);
+      if (at.num >= 0 && !(Fraction{x[axis] - 1} < at)) continue;
       all = false;
       for (int64_t o = 0; o < outer; ++o)
         for (int64_t n = 0; n < inner; ++n) inside.as<uint8_t>()[static_cast<size_t>((o * plan.sizes[axis] + i) * inner + n)] = 0;
@@ -233,7 +235,8 @@ Result<std::vector<double>> constant_numbers(const OnnxNode& node, GraphBuilder&
   return tensor->to_doubles();
 }
 
-/// Scales as given; sizes by ONNX Runtime's rule: the float product, cut off.
+/// Sizes by ONNX Runtime's rule: the float product, cut off. A scale that is the float next to the fraction of the sizes stands for this
+/// fraction (0.3 for 6 / 20), else for the number that the float is.
 Status plan_scales(ResizePlan& plan, const Shape& shape, const std::vector<int64_t>& axes, const std::vector<double>& scales) {
   if (scales.size() != axes.size()) return bad_node(fmt::format("{} scales for {} dimensions.", scales.size(), axes.size()));
   for (size_t i = 0; i < axes.size(); ++i) {
@@ -241,8 +244,10 @@ Status plan_scales(ResizePlan& plan, const Shape& shape, const std::vector<int64
     auto scale = static_cast<float>(scales[i]);
     if (!(scale > 0) || scale * static_cast<float>(shape[at]) > static_cast<float>(limits::kElements))
       return bad_node(fmt::format("scale {} of dimension {} with {} elements is out of range.", scale, at, shape[at]));
-    plan.scales[at] = scale;
-    plan.sizes[at] = static_cast<int64_t>(scale * static_cast<float>(shape[at]));
+    const int64_t in = shape[at], out = static_cast<int64_t>(scale * static_cast<float>(in));
+    const bool of_sizes = out > 0 && static_cast<float>(static_cast<double>(out) / static_cast<double>(in)) == scale;
+    plan.scales[at] = of_sizes ? Fraction{out, in} : exact_fraction(scale);
+    plan.sizes[at] = out;
   }
   return Done{};
 }
@@ -258,18 +263,18 @@ Status plan_sizes(ResizePlan& plan, const Shape& shape, const std::vector<int64_
     if (!(sizes[i] >= 1 && sizes[i] <= static_cast<double>(limits::kElements)) || shape[at] == 0)
       return bad_node(fmt::format("dimension {} with {} elements cannot be resized to {}.", at, shape[at], sizes[i]));
     plan.sizes[at] = static_cast<int64_t>(sizes[i]);
-    plan.scales[at] = static_cast<float>(plan.sizes[at]) / static_cast<float>(shape[at]);
+    plan.scales[at] = {plan.sizes[at], shape[at]};
   }
   if (policy == "stretch" || axes.empty()) return Done{};
-  float scale = plan.scales[static_cast<size_t>(axes[0])];
+  Fraction scale = plan.scales[static_cast<size_t>(axes[0])];
   for (int64_t axis : axes) {
-    float own = plan.scales[static_cast<size_t>(axis)];
+    const Fraction own = plan.scales[static_cast<size_t>(axis)];
     scale = policy == "not_larger" ? std::min(scale, own) : std::max(scale, own);
   }
   for (int64_t axis : axes) {
     auto at = static_cast<size_t>(axis);
     plan.scales[at] = scale;
-    plan.sizes[at] = static_cast<int64_t>(std::round(scale * static_cast<float>(shape[at])));
+    plan.sizes[at] = Fraction{scale.num * shape[at], scale.den}.plus_halves(1).floor();
   }
   return Done{};
 }
@@ -316,7 +321,7 @@ Status plan_crop(ResizePlan& plan, const OnnxNode& node, GraphBuilder& b, const 
 
 ImportResult import_resize(const OnnxNode& node, GraphBuilder& b) {
   const Shape shape = b.shape(node.inputs[0]);
-  ResizePlan plan{std::vector<float>(shape.size(), 1.0f), shape, {}, {}, {}, {}, {}};
+  ResizePlan plan{std::vector<Fraction>(shape.size(), Fraction{1}), shape, {}, {}, {}, {}, {}};
   if (Status s = plan_modes(plan, node); !s) return std::move(s).diagnostic();
   std::vector<int64_t> all(shape.size());
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);

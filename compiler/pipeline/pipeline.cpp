@@ -34,11 +34,11 @@ bool disabled(const CompileOptions& options, std::string_view pass) {
   return std::find(list.begin(), list.end(), pass) != list.end();
 }
 
-Status optimize(Graph& graph, const CompileOptions& options, PassContext& context) {
+Status optimize(Graph& graph, const std::vector<StatePair>& states, const CompileOptions& options, PassContext& context) {
   if (Status s = check_pass_names(options.passes, graph_passes(), kProgramPasses); !s) return s;
   if (Result<bool> r = run_graph_passes(graph, context, graph_passes(), options.passes); !r) return std::move(r).diagnostic();
   if (options.integer_io) {
-    Result<bool> stripped = integer_boundary(graph, context);
+    Result<bool> stripped = integer_boundary(graph, states, context);
     if (!stripped) return std::move(stripped).diagnostic();
     if (!*stripped)
       return error(DiagId::bad_usage, "--io-dtype int8: the model quantizes none of its inputs and dequantizes none of its outputs.",
@@ -84,7 +84,7 @@ std::optional<Compiled> compile_graph(ImportedModel model, const CompileOptions&
   }
   Compiled out{model.info, *std::move(target), model.graph, std::move(model.graph), {}, std::move(model.states)};
   PassContext context{out.target, diagnostics};
-  if (Status s = optimize(out.graph, options, context); !s) return failed(s.diagnostic());
+  if (Status s = optimize(out.graph, out.states, options, context); !s) return failed(s.diagnostic());
   Result<Program> program = lower(out.graph, bundle_name(options, out.info), context, out.states);
   if (!program) return failed(program.diagnostic());
   out.program = *std::move(program);

@@ -48,7 +48,8 @@ void pad_channels(std::vector<std::optional<Tensor>>& constants, int32_t channel
   auto pad = [&]<class T>(size_t operand, DType dtype) {
     std::span<const T> from = std::as_const(*constants[operand]).as<T>();
     if (from.size() <= 1 && dtype == DType::f32) return;  // one multiplier for all
-    Tensor padded(TensorType{dtype, {channels}, {}});
+    const int32_t entries = constants[operand]->type.rank() == 2 ? 2 : 1;  // multipliers with their addends
+    Tensor padded(TensorType{dtype, {channels * entries}, {}});
     std::copy(from.begin(), from.end(), padded.as<T>().begin());
     constants[operand] = std::move(padded);
   };

@@ -11,6 +11,11 @@ inline std::optional<std::string> always(const KernelContext&) { return std::nul
 inline int64_t no_scratch(const KernelContext&) { return 0; }
 /// The complex numbers that a Fourier transform works on.
 inline int64_t dft_points_bytes(const KernelContext& context) { return 8 * int64_t{std::get<Fourier>(context.call.descriptor).points}; }
+/// Why kernels for integer sums alone refuse a layer (its multipliers, operand 3, are pairs with addends: qlayer.h), or nothing.
+inline std::optional<std::string> refuse_float_bias(const KernelContext& context) {
+  if (context.program.tensor(context.call.inputs[3]).type.rank() < 2) return std::nullopt;
+  return "its bias lies between the whole sums, and is added as floats";
+}
 inline constexpr void (*as_lowered)(const KernelContext&, std::vector<std::optional<Tensor>>&) = nullptr;
 inline constexpr Tuning (*untuned)(const KernelContext&) = nullptr;
 

@@ -32,6 +32,7 @@ std::optional<std::string> refuse_layer(const KernelContext& c, int32_t w_zero_p
   DType x = input_type(c), y = c.program.tensor(c.call.outputs[0]).type.dtype;
   if (!is_byte(x) || !is_byte(y)) return fmt::format("it reads and writes bytes, the layer has {} and {}", dtype_name(x), dtype_name(y));
   if (wide) return "its sums need 64 bits";
+  if (std::optional<std::string> why = refuse_float_bias(c)) return why;
   const std::optional<Tensor>& weights = c.program.tensor(c.call.inputs[1]).constant;
   if (!weights || !c.program.tensor(c.call.inputs[2]).constant) return "its weights are not constant";
   if (weights->type.dtype != DType::i8 || w_zero_point != 0)

@@ -162,6 +162,7 @@ std::optional<std::string> refuse_rvv_bytes(const KernelContext& c) {
   if (!is_byte(x) || !is_byte(y)) return fmt::format("it reads and writes bytes, the layer has {} and {}", dtype_name(x), dtype_name(y));
   Layer layer = layer_of(c);
   if (layer.wide) return "its sums need 64 bits";
+  if (std::optional<std::string> why = refuse_float_bias(c)) return why;
   if (std::optional<std::string> why = refuse_any(c)) return why;
   if (constant(c, 1)->type.dtype != DType::i8 || layer.w_zero_point != 0)
     return fmt::format("its weights are {} with zero point {}, not i8 with 0", dtype_name(constant(c, 1)->type.dtype), layer.w_zero_point);

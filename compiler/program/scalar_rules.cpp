@@ -175,6 +175,7 @@ std::optional<std::string> refuse_scalar_layer(const KernelContext& c) {
   if (!is_byte(x) || !is_byte(y)) return fmt::format("it reads and writes bytes, the layer has {} and {}", dtype_name(x), dtype_name(y));
   Layer layer = layer_of(c);
   if (layer.wide) return "its sums need 64 bits";
+  if (std::optional<std::string> why = refuse_float_bias(c)) return why;
   if (layer.inputs > 0xffff) return fmt::format("{} inputs per channel are more than it counts", layer.inputs);
   for (size_t operand : {1u, 2u, 3u})
     if (!c.program.tensor(c.call.inputs[operand]).constant) return "its weights are not constant";

@@ -141,9 +141,9 @@ void pack_depthwise(const KernelContext& c, std::vector<std::optional<Tensor>>& 
   int32_t bytes = block_bytes(c.target, layer.channels), blocks = ceil_div(layer.channels, bytes), steps = ceil_div(layer.depth, step);
   std::vector<int32_t> order = interleaved_channels(bytes), weights = centred_weights(*constants[1], layer.w_zero_point);
   auto weight = [&](int32_t tap, int32_t channel) { return tap < layer.depth ? weights[static_cast<size_t>(tap * layer.channels + channel)] : 0; };
-  bool per_channel = std::get<QDepthwise2d>(c.call.descriptor).multiplier_stride != 0;
+  const int32_t entries = std::get<QDepthwise2d>(c.call.descriptor).multiplier_stride;
   Tensor packed(TensorType{DType::i8, {blocks, steps, bytes, step}, {}}), bias(TensorType{DType::i32, {blocks, bytes}, {}});
-  Tensor multipliers(TensorType{DType::f32, {blocks, bytes}, {}});
+  Tensor multipliers(TensorType{DType::f32, {blocks, bytes * entries}, {}});
   size_t w_at = 0, at = 0;
   for (int32_t b = 0; b < blocks; ++b) {
     int32_t start = std::min(b * bytes, layer.channels - bytes);
@@ -156,13 +156,14 @@ void pack_depthwise(const KernelContext& c, std::vector<std::optional<Tensor>>& 
       for (int32_t k = 0; k < layer.depth; ++k) sum += weight(k, start + i);
       int32_t of_channel = constants[2]->as<int32_t>()[channel];
       bias.as<int32_t>()[at] = signed_input(c) ? bias_for_unsigned(of_channel, sum) : of_channel;
-      if (per_channel) multipliers.as<float>()[at] = constants[3]->as<float>()[channel];
+      std::copy_n(std::as_const(*constants[3]).as<float>().data() + channel * static_cast<size_t>(entries), entries,
+                  multipliers.as<float>().data() + at * static_cast<size_t>(entries));
       ++at;
     }
   }
   constants[1] = std::move(packed);
   constants[2] = std::move(bias);
-  if (per_channel) constants[3] = std::move(multipliers);
+  if (entries > 0) constants[3] = std::move(multipliers);
 }
 
 }  // namespace

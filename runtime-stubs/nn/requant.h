@@ -2,7 +2,8 @@
 // Rounding to the integer grid of a quantized tensor, as ONNX defines it on float32: real numbers are divided by the scale, rounded to
 // nearest with ties to even, shifted by the zero point and saturated; a sum of products of integers is converted to float and
 // multiplied by m = float(x_scale * w_scale / y_scale) instead. Every result is the same on all cores: those without float
-// instructions get the product and its roundings by integer operations.
+// instructions get the product and its roundings by integer operations. A bias that lies between the whole numbers of
+// x_scale * w_scale is added to the converted sum, in its unit: round(float(float(sum) + addend) * m).
 //
 // Everywhere: low - zero_point and high - zero_point are below 2^22 in magnitude (results have at most 16 bits), low <= high.
 #pragma once
@@ -150,6 +151,9 @@ inline constexpr bool is_float_type = T(1) / T(2) != T(0);
 template <class Y>
 inline constexpr bool keeps_sum = !is_float_type<Y> && sizeof(Y) == 4;
 
+// Output channel `o` of a layer has the multiplier m[o * d.multiplier_stride]; with a stride of kPairs its addend follows.
+inline constexpr int32_t kPairs = 2;
+
 // The multiplier of output channel `o`; none is read for results that are sums.
 template <class Y, class D>
 KILN_INLINE float multiplier_of(const D& d, const float* m, int32_t o) {
@@ -163,6 +167,19 @@ KILN_INLINE Y finish_sum(const D& d, Acc acc, float m) {
   if constexpr (is_float_type<Y>) return static_cast<Y>(acc) * m;
   else if constexpr (keeps_sum<Y>) return static_cast<Y>(acc);
   else return static_cast<Y>(requantize(acc, m, d.y_zero_point, d.low, d.high));
+}
+
+// The same for output channel `o`, with its multiplier and addend.
+template <class Y, class D, class Acc>
+KILN_INLINE Y finish_channel(const D& d, Acc acc, const float* m, int32_t o) {
+  if constexpr (!keeps_sum<Y>) {
+    if (d.multiplier_stride == kPairs) {
+      const float scaled = (static_cast<float>(acc) + m[o * kPairs + 1]) * m[o * kPairs];
+      if constexpr (is_float_type<Y>) return scaled;
+      else return static_cast<Y>(round_within(scaled, d.y_zero_point, d.low, d.high));
+    }
+  }
+  return finish_sum<Y>(d, acc, multiplier_of<Y>(d, m, o));
 }
 
 }  // namespace detail

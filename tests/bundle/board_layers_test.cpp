@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/quantization.h"
@@ -59,7 +60,13 @@ class LayerGenerator {
   }
 
   ValueId weights(GraphBuilder& b, Shape shape) { return b.add_constant(random_tensor({DType::i8, std::move(shape), {}}, random_())); }
+  /// Now and then between whole sums.
   ValueId bias(GraphBuilder& b, int64_t channels) {
+    if (pick(0, 3) == 0) {
+      Tensor t(TensorType{DType::f32, {channels}, {}});
+      for (float& v : t.as<float>()) v = static_cast<float>(pick(-1000000, 1000000)) / 10.0f;
+      return b.add_constant(std::move(t));
+    }
     Tensor t(TensorType{DType::i32, {channels}, {}});
     for (int32_t& v : t.as<int32_t>()) v = pick(-100000, 100000);
     return b.add_constant(std::move(t));

@@ -62,7 +62,7 @@ struct Operands {
   std::vector<float> m;
 };
 
-/// Zero points, weights, bias and multipliers for `outputs` channels of `inner` products each; x has `elements`.
+/// Zero points, weights, bias and multipliers (of every third layer with addends) for `outputs` channels of `inner` products each; x has `elements`.
 template <class X, class W, class Y, class D>
 Operands<X, W> operands(LayerNumbers& numbers, D& d, int64_t elements, int32_t outputs, int32_t inner) {
   Operands<X, W> o;
@@ -70,7 +70,7 @@ Operands<X, W> operands(LayerNumbers& numbers, D& d, int64_t elements, int32_t o
   d.w_zero_point = numbers.element<W>();
   if (numbers.pick(0, 3) != 0) d.w_zero_point = std::is_signed_v<W> ? 0 : 128;
   numbers.result_grid<Y>(d);
-  d.multiplier_stride = numbers.pick(0, 1);
+  d.multiplier_stride = numbers.pick(0, std::is_same_v<Y, int32_t> ? 1 : 2);
   o.x = numbers.elements<X>(elements);
   o.w = numbers.elements<W>(static_cast<int64_t>(outputs) * inner);
   double product = std::exp2(8.0 * sizeof(X)) * std::exp2(8.0 * sizeof(W));
@@ -84,7 +84,10 @@ Operands<X, W> operands(LayerNumbers& numbers, D& d, int64_t elements, int32_t o
     o.folded.push_back(static_cast<int32_t>(o.bias.back() - d.x_zero_point * weights));
   }
   double spread = std::max(d.high - d.low, 1) / (product / 8 * std::sqrt(inner));
-  for (int32_t c = 0; c < (d.multiplier_stride ? outputs : 1); ++c) o.m.push_back(static_cast<float>(spread * numbers.scale(0.1, 2)));
+  for (int32_t c = 0; c < (d.multiplier_stride ? outputs : 1); ++c) {
+    o.m.push_back(static_cast<float>(spread * numbers.scale(0.1, 2)));
+    if (d.multiplier_stride == 2) o.m.push_back(numbers.real(-20000, 20000));
+  }
   return o;
 }
 

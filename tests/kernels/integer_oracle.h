@@ -33,16 +33,17 @@ inline int32_t requantize(int64_t acc, float m, int32_t zero_point, int32_t low,
   return saturate(product(converted, m), zero_point, low, high);
 }
 
-/// A layer's result for the exact sum.
+/// A layer's result for the exact sum; what is added to it as a float, if anything.
 template <class Y, class D>
-Y result(const D& d, int64_t acc, float m) {
+Y result(const D& d, int64_t acc, float m, const float* addend = nullptr) {
+  volatile float converted = static_cast<float>(acc);
+  const float scaled = product(addend ? sum(converted, *addend) : converted, m);
   if constexpr (std::is_same_v<Y, float>) {
-    volatile float converted = static_cast<float>(acc);
-    return product(converted, m);
+    return scaled;
   } else if constexpr (std::is_same_v<Y, int32_t>) {
     return static_cast<int32_t>(acc);
   } else {
-    return static_cast<Y>(requantize(acc, m, d.y_zero_point, d.low, d.high));
+    return static_cast<Y>(saturate(scaled, d.y_zero_point, d.low, d.high));
   }
 }
 
@@ -67,7 +68,8 @@ std::vector<Y> conv2d(const kiln::QConv2d& d, const std::vector<X>& x, const std
                 acc += (xv - d.x_zero_point) * (wv - d.w_zero_point);
               }
             }
-          y.push_back(result<Y>(d, acc, m[static_cast<size_t>(o * d.multiplier_stride)]));
+          const float* factor = &m[static_cast<size_t>(o * d.multiplier_stride)];
+          y.push_back(result<Y>(d, acc, *factor, d.multiplier_stride == 2 ? factor + 1 : nullptr));
         }
   return y;
 }

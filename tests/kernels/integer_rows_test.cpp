@@ -29,7 +29,9 @@ class CallSet {
   }
   template <class T>
   TensorId constant(const std::vector<T>& values) {
-    Tensor tensor = Tensor::of<T>({static_cast<int64_t>(values.size())}, values);
+    return constant(Tensor::of<T>({static_cast<int64_t>(values.size())}, values));
+  }
+  TensorId constant(Tensor tensor) {
     TensorType type = tensor.type;
     return program_.add_tensor({"c", type, std::move(tensor), {}, {}, -1});
   }
@@ -51,7 +53,9 @@ class CallSet {
   template <class X, class W, class Y>
   void add_layer(const std::string& family, AnyDescriptor descriptor, const Operands<X, W>& o, const std::vector<W>& weights,
                  const std::vector<Y>& expected) {
-    add(family, std::move(descriptor), {input(o.x), constant(weights), constant(o.folded), constant(o.m)}, expected);
+    Tensor factors = Tensor::floats({static_cast<int64_t>(o.m.size())}, o.m);
+    if (o.m.size() > o.folded.size()) factors = factors.reshaped({static_cast<int64_t>(o.folded.size()), 2});  // with addends
+    add(family, std::move(descriptor), {input(o.x), constant(weights), constant(o.folded), constant(std::move(factors))}, expected);
   }
 
   /// Compiles for `cpu`, runs, compares. Returns the rows that served.

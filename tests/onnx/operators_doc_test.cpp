@@ -184,7 +184,8 @@ Without a record: imported by their definition in ONNX, or taken apart by the im
 |---|---|
 {}
 NaN goes through arithmetic and reductions; where it is among the elements of a maximum pool, a sort (TopK) or an ArgMax, the result is
-unspecified. Numbers outside the range of an integer type become its nearest bound when they are cast to it, and NaN becomes 0.
+unspecified. The positions of Resize and Upsample are exact fractions: of the sizes, also where a scale is the float next to their ratio, else of the scale; ONNX
+Runtime computes them in float, and takes another element than ONNX defines at a few ties. Numbers outside the range of an integer type become its nearest bound when they are cast to it, and NaN becomes 0.
 
 ## What is refused
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The forms in which exporters write quantized models: each imports, becomes integer (or stays float for a stated reason), and computes
 // what it says within one step of the result's grid.
+#include <cmath>
+
 #include "../quantized_models.h"
 
 using namespace kiln;
@@ -331,4 +333,28 @@ TEST_CASE("what QONNX says and kiln has not is refused", "[quantized]") {
   CHECK_THAT(message("Trunc", {0.1f, 0, 8, 4, 0}, {}), contains("Trunc has 5 or 7 inputs, the node has 6."));
   CHECK_THAT(message("Trunc", {0.1f, 1, 8, 0.8f, 0, 4}, {}), contains("which is no grid of i8."));
   CHECK_THAT(message("BipolarQuant", {0}, {}), contains("it must be above 0 and have one entry"));
+}
+
+TEST_CASE("TensorRT, NNCF and Brevitas: a float bias between the whole sums is added as it is", "[quantized]") {
+  // Scales are powers of two and biases quarters of the sums' unit, so that the float model is computed exactly, ties included.
+  for (const char* layer : {"conv", "depthwise", "dense"})
+    for (bool whole : {false, true}) {
+      INFO(layer << " " << whole);
+      Dice dice(11);
+      ModelMaker m;
+      const bool dense = std::string(layer) == "dense", depthwise = std::string(layer) == "depthwise";
+      m.input("x", DType::f32, dense ? Shape{9, 40} : Shape{1, 12, 9, 9});
+      Grid gx = grid(m, DType::i8, 0x1p-6f, 3), gy = grid(m, DType::i8, 0x1p-4f, -5);
+      const Shape shape = dense ? Shape{40, 12} : depthwise ? Shape{12, 1, 3, 3} : Shape{12, 12, 3, 3};
+      std::string w = m.node("DequantizeLinear", {m.constant(dice.integers(DType::i8, shape, 8)), m.number(0x1p-7f), m.constant(Tensor(TensorType{DType::i8, {}, {}}))});
+      Tensor bias = dice.floats({12}, -1, 1);
+      for (float& b : bias.as<float>()) b = std::nearbyint(b * (whole ? 0x1p13f : 0x1p15f)) / (whole ? 0x1p13f : 0x1p15f);
+      const std::string x = conversions(m, "x", gx);
+      Attrs attrs = dense ? Attrs{} : pads(1);
+      if (depthwise) attrs.set("group", int64_t{12});
+      m.output(conversions(m, m.node(dense ? "Gemm" : "Conv", {x, w, m.constant(std::move(bias))}, attrs), gy), DType::f32);
+      Prepared p = check(m, dense ? "dequantize qdense quantize" : "dequantize qconv2d quantize transpose", "", 0);
+      for (NodeId id : p.optimized.order())
+        if (const Node& node = p.optimized.node(id); node.inputs.size() > 2) CHECK(p.optimized.type(node.inputs[2]).dtype == (whole ? DType::i32 : DType::f32));
+    }
 }

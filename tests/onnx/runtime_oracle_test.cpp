@@ -120,3 +120,15 @@ TEST_CASE("attention that is not supported says why") {
   CHECK(import_graph("agraph (float[2,3,4,8] q, float[2,2,4,8] k) => (float[2,3,4,8] y) { y = Attention (q, k, k) }", {}, 23).text().find("do not fit each other") != std::string::npos);
   CHECK(import_graph("agraph (float[2,3,8] q) => (float[2,3,8] y) { y = Attention <q_num_heads = 3> (q, q, q) }", {}, 23).text().find("'q_num_heads' is 3") != std::string::npos);
 }
+
+TEST_CASE("BatchNormalization by the statistics of its input agrees with ONNX Runtime") {
+  const std::string constants = "<float[3] s = {1.5, 0.5, -2}, float[3] b = {0.25, 0, 1}, float[3] m = {0, 1, 2}, float[3] v = {1, 2, 3}>";
+  for (const char* shape : {"2,3,4,5", "4,3", "1,3,7"})
+    for (bool running : {false, true}) {
+      const std::string graph = fmt::format("agraph (float[{0}] x) => (float[{0}] y{1}) {2} {{ y, mean, variance = BatchNormalization <training_mode = 1, epsilon = 0.01{3}> (x, s, b, m, v) }}", shape,
+                                            running ? ", float[3] mean, float[3] variance" : "", constants, running ? ", momentum = 0.75" : "");
+      INFO(graph);
+      if (std::optional<double> d = greatest_difference(graph_model(graph, 15))) CHECK(*d <= 2e-6);
+      else return;
+    }
+}

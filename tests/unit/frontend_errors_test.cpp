@@ -149,8 +149,6 @@ TEST_CASE("a tensor has one definition", "[frontend]") {
         std::vector{DiagId::duplicate_tensor});
   CHECK(errors_of("agraph (float[2] x, float[2] x) => (float[2] y) { y = Relu(x) }") ==
         std::vector{DiagId::duplicate_tensor});
-  CHECK(errors_of("agraph (float[2] x) => (float[2] y, float[2] y) { y = Relu(x) }") ==
-        std::vector{DiagId::duplicate_tensor});
   CHECK(errors_of("agraph (float[2] x) => (float[2] y) <float[1] w = {1}, float[1] w = {2}> { y = "
                   "Add(x, w) }") == std::vector{DiagId::duplicate_tensor});
 }

@@ -272,6 +272,17 @@ TEST_CASE("outputs may be inputs, constants, or one value twice", "[frontend]") 
   CHECK(g.output_name(3) == "b");
 }
 
+TEST_CASE("an output that is listed twice is one", "[frontend]") {
+  onnx::ModelProto model = graph_model("agraph (float[2] x) => (float[2] a, float[2] b) { a = Relu(x) b = Neg(x) }");
+  *model.mutable_graph()->add_output() = model.graph().output(0);
+  Imported m = import_proto(model);
+  INFO(m.text());
+  REQUIRE(m.model);
+  REQUIRE(m.graph().outputs().size() == 2);
+  CHECK(m.graph().output_name(0) == "a");
+  CHECK(m.graph().output_name(1) == "b");
+}
+
 TEST_CASE("Constant has all its forms", "[frontend]") {
   auto [attribute, dtype, shape, values] =
       GENERATE(table<std::string, DType, Shape, std::vector<double>>({
@@ -325,6 +336,7 @@ TEST_CASE("dimensions are bound by options", "[frontend]") {
   SECTION("unbound: each is named with the flag to add") {
     Imported m = import_graph(text);
     CHECK(m.errors() == std::vector{DiagId::unbound_dimension, DiagId::unbound_dimension});
+    CHECK(m.diagnostics.exit_code() == ExitCode::unsupported);
     CHECK(m.text().find("dimension 1 ('seq') of input 'x'") != std::string::npos);
     CHECK(m.text().find("`--dim seq=16` or `--input-shape x=1,16,4`") != std::string::npos);
   }

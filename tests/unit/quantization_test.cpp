@@ -218,13 +218,37 @@ TEST_CASE("inputs and outputs at which a model only converts become integers") {
   Graph graph = parsed(text);
   Passes p;
   REQUIRE(*integer_layers(graph, p.context));
-  CHECK(*integer_boundary(graph, p.context));
+  CHECK(*integer_boundary(graph, {}, p.context));
   CHECK(verify(graph, Stage::canonical).ok());
   CHECK(graph.type(graph.inputs[0]) == TensorType{DType::u8, {1, 4}, Quant{{0.25f}, {7}, 0, DType::u8}});
   CHECK(graph.type(graph.inputs[1]).dtype == DType::f32);  // the model computes on it in float
   CHECK(graph.type(graph.outputs()[0]) == TensorType{DType::i8, {1, 3}, Quant{{0.75f}, {-3}, 0, DType::i8}});
   CHECK(graph.output_name(0) == "y");
-  CHECK(!*integer_boundary(graph, p.context));
+  CHECK(!*integer_boundary(graph, {}, p.context));
+}
+
+TEST_CASE("state stays as it is when inputs and outputs become integers") {
+  const std::string text = R"(graph @g (%x: f32[1,4], %h: f32[1,4]) -> (%y, %hn) {
+    %xq = quantize(%x) {dtype="i8", scale=[0.25], zero_point=[7]} // "xq"
+    %hq = quantize(%h) {dtype="i8", scale=[0.5], zero_point=[1]} // "hq"
+    %xd = dequantize(%xq) {dtype="i8", scale=[0.25], zero_point=[7]} // "xd"
+    %hd = dequantize(%hq) {dtype="i8", scale=[0.5], zero_point=[1]} // "hd"
+    %s = add(%xd, %hd) // "add"
+    %sq = quantize(%s) {dtype="i8", scale=[0.75], zero_point=[-3]} // "sq"
+    %y = dequantize(%sq) {dtype="i8", scale=[0.75], zero_point=[-3]} // "dy"
+    %p = mul(%xd, %hd) // "mul"
+    %pq = quantize(%p) {dtype="i8", scale=[0.125], zero_point=[2]} // "pq"
+    %hn = dequantize(%pq) {dtype="i8", scale=[0.125], zero_point=[2]} // "dh"
+  })";
+  Graph graph = parsed(text);
+  Passes p;
+  REQUIRE(*integer_layers(graph, p.context));
+  CHECK(*integer_boundary(graph, {{"hn", "h"}}, p.context));
+  CHECK(verify(graph, Stage::canonical).ok());
+  CHECK(graph.type(graph.inputs[0]).dtype == DType::i8);
+  CHECK(graph.type(graph.inputs[1]) == TensorType{DType::f32, {1, 4}, {}});
+  CHECK(graph.type(graph.outputs()[0]).dtype == DType::i8);
+  CHECK(graph.type(graph.outputs()[1]).dtype == DType::f32);
 }
 
 TEST_CASE("what stays float in a quantized model has its reason") {

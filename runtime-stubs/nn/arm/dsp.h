@@ -56,11 +56,17 @@ KILN_INLINE int32_t add_high_product(uint32_t a, uint32_t b, int32_t sum) {
 // The byte `x` in all four bytes of a word.
 KILN_INLINE uint32_t repeat_byte(int32_t x) { return static_cast<uint32_t>(static_cast<uint8_t>(x)) * 0x01010101u; }
 
-// As nn::requantize. With an FPU the conversion itself rounds half to even and saturates, and so does the addition.
+// What is added to the sums of channel `o` before they are multiplied; 0, and not read, unless d.multiplier_stride is kPairs.
 template <class D>
-KILN_INLINE int32_t requantize_sum(const D& d, int32_t sum, float m) {
+KILN_INLINE float addend_of(const D& d, const float* m, int32_t o) {
+  return d.multiplier_stride == nn::detail::kPairs ? m[o * nn::detail::kPairs + 1] : 0.0f;
+}
+
+// As nn::detail::finish_channel. With an FPU the conversion itself rounds half to even and saturates, and so does the addition.
+template <class D>
+KILN_INLINE int32_t requantize_sum(const D& d, int32_t sum, float m, float addend) {
 #if defined(__ARM_FP) && (__ARM_FP & 4)
-  float product = static_cast<float>(sum) * m;
+  float product = d.multiplier_stride == nn::detail::kPairs ? (static_cast<float>(sum) + addend) * m : static_cast<float>(sum) * m;
   __asm__("vcvtr.s32.f32 %0, %0" : "+t"(product));
   int32_t value = bit_cast<int32_t>(product);
   const int32_t zero_point = d.y_zero_point;
@@ -75,6 +81,8 @@ KILN_INLINE int32_t requantize_sum(const D& d, int32_t sum, float m) {
   }
   return min(max(value, d.low), d.high);
 #else
+  if (d.multiplier_stride == nn::detail::kPairs)
+    return round_within((static_cast<float>(sum) + addend) * m, d.y_zero_point, d.low, d.high);
   return requantize(sum, m, d.y_zero_point, d.low, d.high);
 #endif
 }

@@ -91,11 +91,11 @@ KILN_INLINE void finish_tile(const D& d, int32_t channels, const uint32_t* colum
     sum[0] = b[o];
     sum[1] = b[o + 1];
     w = (end - columns) % (4 * kPixels) == 0 ? add_even_tile(columns, end, w, sum) : add_tile(columns, end, w, sum);
-    const float m0 = m[o * d.multiplier_stride], m1 = m[(o + 1) * d.multiplier_stride];
+    const float m0 = m[o * d.multiplier_stride], m1 = m[(o + 1) * d.multiplier_stride], a0 = addend_of(d, m, o), a1 = addend_of(d, m, o + 1);
 #pragma GCC unroll 4
     for (int32_t p = 0; p < kPixels; ++p) {
-      y[p][o] = static_cast<Y>(requantize_sum(d, sum[2 * p], m0));
-      if (channels % 2 == 0 || o + 1 < channels) y[p][o + 1] = static_cast<Y>(requantize_sum(d, sum[2 * p + 1], m1));
+      y[p][o] = static_cast<Y>(requantize_sum(d, sum[2 * p], m0, a0));
+      if (channels % 2 == 0 || o + 1 < channels) y[p][o + 1] = static_cast<Y>(requantize_sum(d, sum[2 * p + 1], m1, a1));
     }
   }
 }
@@ -170,7 +170,7 @@ KILN_INLINE void qdense_row(const D& d, const X* x, const int8_t* w, const int32
       weights = add_channels(columns, columns + 2 * groups, weights, sum);
 #pragma GCC unroll 4
       for (int32_t i = 0; i < 4; ++i)
-        if (d.out % 4 == 0 || o + i < d.out) y[o + i] = static_cast<Y>(requantize_sum(d, sum[i], m[(o + i) * d.multiplier_stride]));
+        if (d.out % 4 == 0 || o + i < d.out) y[o + i] = static_cast<Y>(requantize_sum(d, sum[i], m[(o + i) * d.multiplier_stride], addend_of(d, m, o + i)));
     }
   }
 }

@@ -30,7 +30,7 @@ KILN_INLINE void depthwise_pixel(const D& d, const int8_t* w, const int32_t* b, 
     }
   }
 #pragma GCC unroll 4
-  for (int32_t i = 0; i < 4; ++i) y[i] = static_cast<Y>(requantize_sum(d, sum[i], m[i * d.multiplier_stride]));
+  for (int32_t i = 0; i < 4; ++i) y[i] = static_cast<Y>(requantize_sum(d, sum[i], m[i * d.multiplier_stride], addend_of(d, m, i)));
 }
 
 // All channels of a pixel whose window reaches into the padding: each block's window is collected first, around words of padding that stay.
@@ -152,15 +152,15 @@ __attribute__((noinline)) void window_rows(const D& d, const uint32_t* columns, 
   for (int32_t i = 0; i < 4; ++i, columns += channel_words) {
     const WindowWeights w = weights[i];
     const int32_t start = bias[i];
-    const float multiplier = m[i * d.multiplier_stride];
+    const float multiplier = m[i * d.multiplier_stride], addend = addend_of(d, m, i);
     const uint32_t* p = columns;
     Y* out = y + i;
 #pragma GCC unroll 1
     for (Y* const end = out + below; out != end; out += d.channels, p += step) {
       int32_t a, b = 0;
       add_windows<Tall, Swapped>(p, w, start, a, b);
-      *out = static_cast<Y>(requantize_sum(d, a, multiplier));
-      if constexpr (Tall) out[below] = static_cast<Y>(requantize_sum(d, b, multiplier));
+      *out = static_cast<Y>(requantize_sum(d, a, multiplier, addend));
+      if constexpr (Tall) out[below] = static_cast<Y>(requantize_sum(d, b, multiplier, addend));
     }
   }
 }

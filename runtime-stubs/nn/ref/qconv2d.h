@@ -42,7 +42,7 @@ KILN_INLINE void qconv2d_pixel(const D& d, const Rows& rows, Span ky, int32_t le
           sum += static_cast<Acc>(d.x_zero_point) * static_cast<Acc>(filter[(y_tap * d.kernel_w + x_tap) * group_in + i] - d.w_zero_point);
       });
     }
-    y[o] = nn::detail::finish_sum<Y>(d, sum, nn::detail::multiplier_of<Y>(d, m, o));
+    y[o] = nn::detail::finish_channel<Y>(d, sum, m, o);
   }
 }
 
@@ -72,7 +72,7 @@ KILN_INLINE void qdepthwise2d_row(const D& d, const Rows& rows, Span ky, const W
       }
       if (d.x_zero_point != 0) for_taps_outside(d, ky, kx, [&](int32_t y_tap, int32_t x_tap) { add(d.x_zero_point, y_tap, x_tap); });
       const Acc result = sum.result(0, d.w_zero_point, b[c]);
-      y[ox * d.channels + c] = nn::detail::finish_sum<Y>(d, result, nn::detail::multiplier_of<Y>(d, m, c));
+      y[ox * d.channels + c] = nn::detail::finish_channel<Y>(d, result, m, c);
     }
   });
 }

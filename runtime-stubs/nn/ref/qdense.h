@@ -44,7 +44,7 @@ KILN_INLINE void qdense(const D& d, const X* x, const W* w, const int32_t* b, co
   for (int32_t row = 0; row < d.rows; ++row) {
     for (int32_t o = 0; o < d.out; ++o) {
       const Acc sum = qdot<Acc>(d.in, x, w + o * d.in, d.w_zero_point, b[o]);
-      *y++ = nn::detail::finish_sum<Y>(d, sum, nn::detail::multiplier_of<Y>(d, m, o));
+      *y++ = nn::detail::finish_channel<Y>(d, sum, m, o);
     }
     x += d.in;
   }

@@ -53,7 +53,7 @@ struct QTile {
   KILN_INLINE void store(const D& d, const float* m, int32_t channel, Y* y, int32_t stride) {
 #pragma GCC unroll 16
     for (int32_t v = 0; v < Vectors; ++v) {
-      const simd::Vec<Lanes> factors = multipliers<Lanes, Y>(d, m, channel + v * Lanes);
+      const Factors<Lanes> factors = factors_of<Lanes, Y>(d, m, channel + v * Lanes);
 #pragma GCC unroll 16
       for (int32_t p = 0; p < Pixels; ++p) finish<Lanes>(d, sum[p][v], factors, y + p * stride + v * Lanes);
     }

@@ -87,7 +87,7 @@ KILN_INLINE void interleave(const typename ByteVector<Bytes>::V (&x)[Step], Ints
 }
 
 // `Pixels` neighbouring output pixels of one block of channels; tap(t, p) points to what tap t of pixel p reads. Op has, for the quarters q
-// of a block, start(block, q), weights(block, t, q) for the step that begins with tap t, and factors<Y>(block, q, ox), the multipliers.
+// of a block, start(block, q), weights(block, t, q) for the step that begins with tap t, and scaled<Y>(sum, block, q, ox), what is rounded.
 template <int32_t Pixels, class X, class D, class Tap, class Op, class Y>
 KILN_INLINE void window_tile(const D& d, const Tap& tap, const Op& op, int32_t block, int32_t ox, Y* y) {
   constexpr int32_t lanes = kLanes<D::bytes>, quarters = kQuarters<D::bytes>, taps = D::kernel_h * D::kernel_w;
@@ -118,7 +118,7 @@ KILN_INLINE void window_tile(const D& d, const Tap& tap, const Op& op, int32_t b
     V result[4] = {};
 #pragma GCC unroll 4
     for (int32_t q = 0; q < quarters; ++q)
-      result[q] = reinterpret_cast<V>(requantize<lanes>(d, sum[p][q], op.template factors<Y>(block, q, ox + p)));
+      result[q] = reinterpret_cast<V>(round_within<lanes>(d, op.template scaled<Y>(sum[p][q], block, q, ox + p)));
     B::store(y + p * d.channels, B::pack16(B::pack32(result[0], result[1]), B::pack32(result[2], result[3]), Y{}));
   }
 }
@@ -172,8 +172,8 @@ struct DepthwiseOp {
     return dot_of<D::step, kLanes<D::bytes>>::type::weights(w + ((block * kSteps + t / D::step) * kQuarters<D::bytes> + q) * kStepBytes);
   }
   template <class Y>
-  KILN_INLINE simd::Vec<kLanes<D::bytes>> factors(int32_t block, int32_t q, int32_t) const {
-    return multipliers<kLanes<D::bytes>, Y>(d, m, block * D::bytes + q * kLanes<D::bytes>);
+  KILN_INLINE simd::Vec<kLanes<D::bytes>> scaled(I sum, int32_t block, int32_t q, int32_t) const {
+    return x86::scaled<kLanes<D::bytes>>(d, sum, factors_of<kLanes<D::bytes>, Y>(d, m, block * D::bytes + q * kLanes<D::bytes>));
   }
 };
 

@@ -21,12 +21,15 @@ struct AverageOp {
     return splat_int<lanes>(static_cast<int32_t>(static_cast<uint32_t>(ones) >> (beyond * bits)));
   }
   template <class Y>
-  KILN_INLINE simd::Vec<lanes> factors(int32_t, int32_t, int32_t ox) const {
-    if (d.uniform_count != 0) return simd::splat<lanes>(*m);
+  KILN_INLINE simd::Vec<lanes> scaled(Ints<lanes> sum, int32_t, int32_t, int32_t ox) const {
+    return __builtin_convertvector(sum, simd::Vec<lanes>) * simd::splat<lanes>(multiplier(ox));
+  }
+  KILN_INLINE float multiplier(int32_t ox) const {
+    if (d.uniform_count != 0) return *m;
     const int32_t left = ox * d.stride_w - d.pad_left;
     const Span kx = taps_inside(left, d.kernel_w, d.dilation_w, d.in_w);
     const int32_t count = high * ref::counted_taps(d.count_include_pad != 0, kx, ox * d.stride_w, d.kernel_w, d.dilation_w, d.padded_w);
-    return simd::splat<lanes>(count > 0 ? m[count - 1] : 0.0f);
+    return count > 0 ? m[count - 1] : 0.0f;
   }
 };
 

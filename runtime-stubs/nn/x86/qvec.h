@@ -118,29 +118,51 @@ KILN_INLINE simd::Vec<N> clamp(simd::Vec<N> x, float least, float most) {
 #endif
 }
 
-// nn::requantize on N lanes.
+// What makes N sums results: their multipliers and, where d.multiplier_stride is kPairs, what is added to them before.
+template <int32_t N>
+struct Factors {
+  simd::Vec<N> multiplier, addend;
+};
+
+// The factors of N channels from `o` on.
+template <int32_t N, class Y, class D>
+KILN_INLINE Factors<N> factors_of(const D& d, const float* m, int32_t o) {
+  Factors<N> factors{};
+  if constexpr (nn::detail::keeps_sum<Y>) return factors;
+  else if (d.multiplier_stride == nn::detail::kPairs) {
+    for (int32_t i = 0; i < N; ++i) {
+      factors.multiplier[i] = m[(o + i) * nn::detail::kPairs];
+      factors.addend[i] = m[(o + i) * nn::detail::kPairs + 1];
+    }
+  } else {
+    factors.multiplier = d.multiplier_stride == 0 ? simd::splat<N>(*m) : simd::load<N>(m + o);
+  }
+  return factors;
+}
+
+// Sums as floats, times their multipliers.
 template <int32_t N, class D>
-KILN_INLINE Ints<N> requantize(const D& d, Ints<N> acc, simd::Vec<N> m) {
-  const simd::Vec<N> product = __builtin_convertvector(acc, simd::Vec<N>) * m;
-  const simd::Vec<N> x = clamp<N>(product, static_cast<float>(d.low - d.y_zero_point), static_cast<float>(d.high - d.y_zero_point));
+KILN_INLINE simd::Vec<N> scaled(const D& d, Ints<N> acc, Factors<N> factors) {
+  simd::Vec<N> sum = __builtin_convertvector(acc, simd::Vec<N>);
+  if (d.multiplier_stride == nn::detail::kPairs) sum += factors.addend;
+  return sum * factors.multiplier;
+}
+
+// nn::round_within on N lanes.
+template <int32_t N, class D>
+KILN_INLINE Ints<N> round_within(const D& d, simd::Vec<N> scaled) {
+  const simd::Vec<N> x = clamp<N>(scaled, static_cast<float>(d.low - d.y_zero_point), static_cast<float>(d.high - d.y_zero_point));
   return reinterpret_cast<Ints<N>>(x + simd::splat<N>(0x1.8p23f)) + (d.y_zero_point - bit_cast<int32_t>(0x1.8p23f));
 }
 
-// The multipliers of N channels from `o` on.
-template <int32_t N, class Y, class D>
-KILN_INLINE simd::Vec<N> multipliers(const D& d, const float* m, int32_t o) {
-  if constexpr (nn::detail::keeps_sum<Y>) return simd::Vec<N>{};
-  else return d.multiplier_stride == 0 ? simd::splat<N>(*m) : simd::load<N>(m + o);
-}
-
-// Stores the results of N sums; see nn::detail::finish_sum.
+// Stores the results of N sums; see nn::detail::finish_channel.
 template <int32_t N, class D, class Y>
-KILN_INLINE void finish(const D& d, Ints<N> acc, simd::Vec<N> m, Y* y) {
+KILN_INLINE void finish(const D& d, Ints<N> acc, Factors<N> factors, Y* y) {
   typedef Y Results __attribute__((vector_size(N * sizeof(Y))));
   Results results;
-  if constexpr (nn::detail::is_float_type<Y>) results = __builtin_convertvector(acc, simd::Vec<N>) * m;
+  if constexpr (nn::detail::is_float_type<Y>) results = scaled<N>(d, acc, factors);
   else if constexpr (nn::detail::keeps_sum<Y>) results = acc;
-  else results = __builtin_convertvector(requantize<N>(d, acc, m), Results);
+  else results = __builtin_convertvector(round_within<N>(d, scaled<N>(d, acc, factors)), Results);
   __builtin_memcpy(y, &results, sizeof results);
 }
 
