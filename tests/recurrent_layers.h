@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/recurrent.h"

@@ -9,12 +9,12 @@
 #include <memory>
 #include <vector>
 
+#include "compiler/data/bad_data.h"
+
 namespace kiln {
 namespace {
 
 constexpr int kMaxChannels = 64;
-
-Diagnostic bad(std::string message) { return error(DiagId::bad_input_data, std::move(message)); }
 
 /// A file in memory, for libsndfile.
 struct Memory {
@@ -53,17 +53,17 @@ Status check_complete(std::string_view bytes) {
     std::memcpy(&size, bytes.data() + at, sizeof size);
     return size_t{size};
   };
-  if (bytes.size() < 12 || bytes.substr(0, 4) != "RIFF" || bytes.substr(8, 4) != "WAVE") return bad("this is no .wav file.");
+  if (bytes.size() < 12 || bytes.substr(0, 4) != "RIFF" || bytes.substr(8, 4) != "WAVE") return bad_data("this is no .wav file.");
   for (size_t at = 12; at + 8 <= bytes.size();) {
     size_t size = size_at(at + 4), rest = bytes.size() - at - 8;
     if (bytes.substr(at, 4) == "data") {
       if (size <= rest) return Done{};
-      return bad(fmt::format("the .wav file ends early: {} bytes of sound are announced, {} are there.", size, rest));
+      return bad_data(fmt::format("the .wav file ends early: {} bytes of sound are announced, {} are there.", size, rest));
     }
     if (size > rest) break;
     at += 8 + size + size % 2;
   }
-  return bad("the .wav file ends before its sound begins.");
+  return bad_data("the .wav file ends before its sound begins.");
 }
 
 Tensor mono_mix(const std::vector<float>& interleaved, int64_t channels) {
@@ -84,17 +84,17 @@ Result<Audio> decode_wav(std::string_view bytes) {
   SF_VIRTUAL_IO io = memory_functions();
   SF_INFO info{};
   std::unique_ptr<SNDFILE, decltype(&sf_close)> file(sf_open_virtual(&io, SFM_READ, &info, &memory), sf_close);
-  if (!file) return bad(fmt::format("the .wav file cannot be read: {}.", sf_strerror(nullptr)));
+  if (!file) return bad_data(fmt::format("the .wav file cannot be read: {}.", sf_strerror(nullptr)));
   if (info.channels < 1 || info.channels > kMaxChannels || info.samplerate < 1)
-    return bad(fmt::format("the .wav file has {} channels at {} Hz.", info.channels, info.samplerate));
+    return bad_data(fmt::format("the .wav file has {} channels at {} Hz.", info.channels, info.samplerate));
   // Frames are counted by reading: a header's count is only a claim.
   std::vector<float> samples, chunk(static_cast<size_t>(info.channels) * 4096);
   while (sf_count_t frames = sf_readf_float(file.get(), chunk.data(), 4096)) {
-    if (frames < 0) return bad("the sound in the .wav file is damaged.");
+    if (frames < 0) return bad_data("the sound in the .wav file is damaged.");
     samples.insert(samples.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(frames * info.channels));
-    if (static_cast<int64_t>(samples.size()) > limits::kElements) return bad(fmt::format("the sound has more than {} numbers.", limits::kElements));
+    if (static_cast<int64_t>(samples.size()) > limits::kElements) return bad_data(fmt::format("the sound has more than {} numbers.", limits::kElements));
   }
-  if (samples.empty()) return bad("the .wav file holds no sound.");
+  if (samples.empty()) return bad_data("the .wav file holds no sound.");
   return Audio{mono_mix(samples, info.channels), info.samplerate};
 }
 

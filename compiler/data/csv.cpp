@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <charconv>
 
+#include "compiler/data/bad_data.h"
+
 namespace kiln {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\r";
-
-Diagnostic bad(std::string message, std::string hint = {}) { return error(DiagId::bad_input_data, std::move(message), std::move(hint)); }
 
 std::string_view trimmed(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
@@ -45,7 +45,7 @@ std::optional<std::string> take_field(std::string_view& line) {
 }  // namespace
 
 Result<std::vector<CsvRow>> parse_csv(std::string_view text) {
-  if (text.find('\0') != std::string_view::npos) return bad("the file is no text.");
+  if (text.find('\0') != std::string_view::npos) return bad_data("the file is no text.");
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // a byte order mark
   std::vector<CsvRow> rows;
   for (size_t number = 1; !text.empty(); ++number) {
@@ -56,7 +56,7 @@ Result<std::vector<CsvRow>> parse_csv(std::string_view text) {
     CsvRow row;
     for (;;) {
       std::optional<std::string> field = take_field(line);
-      if (!field) return bad(fmt::format("line {}: the quotes do not close.", number));
+      if (!field) return bad_data(fmt::format("line {}: the quotes do not close.", number));
       row.push_back(*std::move(field));
       if (line.empty()) break;
       line.remove_prefix(1);  // the comma
@@ -77,21 +77,21 @@ std::optional<double> parse_number(std::string_view text) {
 Result<Tensor> numbers_of_csv(const std::vector<CsvRow>& rows) {
   auto is_number = [](const std::string& field) { return parse_number(field).has_value(); };
   size_t first = !rows.empty() && std::none_of(rows[0].begin(), rows[0].end(), is_number) ? 1 : 0;
-  if (first >= rows.size()) return bad("the file has no numbers.");
+  if (first >= rows.size()) return bad_data("the file has no numbers.");
   size_t columns = rows[first].size();
   std::vector<double> values;
   for (size_t r = first; r < rows.size(); ++r) {
     if (rows[r].size() != columns)
-      return bad(fmt::format("row {} has {} columns, row {} has {}.", r + 1, rows[r].size(), first + 1, columns));
+      return bad_data(fmt::format("row {} has {} columns, row {} has {}.", r + 1, rows[r].size(), first + 1, columns));
     for (const std::string& field : rows[r]) {
       std::optional<double> value = parse_number(field);
       if (!value)
-        return bad(fmt::format("row {}: '{}' is no number.", r + 1, field), "a table of numbers is expected, one sample per row.");
+        return bad_data(fmt::format("row {}: '{}' is no number.", r + 1, field), "a table of numbers is expected, one sample per row.");
       values.push_back(*value);
     }
   }
   Shape shape{static_cast<int64_t>(rows.size() - first), static_cast<int64_t>(columns)};
-  if (Status s = check_shape(shape); !s) return bad(s.diagnostic().message);
+  if (Status s = check_shape(shape); !s) return bad_data(s.diagnostic().message);
   return Tensor::of<double>(std::move(shape), values);
 }
 

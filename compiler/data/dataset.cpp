@@ -7,12 +7,12 @@
 #include <cmath>
 #include <utility>
 
+#include "compiler/data/bad_data.h"
+
 namespace kiln {
 namespace {
 
 constexpr const char* kLabelsMember = "labels";
-
-Diagnostic bad(std::string message, std::string hint = {}) { return error(DiagId::bad_input_data, std::move(message), std::move(hint)); }
 
 std::string names_of(const std::vector<StoredArray>& arrays) {
   std::string text;
@@ -33,7 +33,7 @@ Result<std::vector<StoredArray>> in_order(std::vector<StoredArray> arrays, const
   if (arrays.size() == inputs.size()) return arrays;
   std::string wanted;
   for (const ModelInput& input : inputs) wanted += fmt::format("{}'{}'", wanted.empty() ? "" : ", ", input.name);
-  return bad(
+  return bad_data(
       fmt::format("the data has {} arrays ({}), the model has {} inputs: {}.", arrays.size(), names_of(arrays), inputs.size(), wanted),
       "call the arrays as the inputs.");
 }
@@ -54,7 +54,7 @@ Result<Dataset> Dataset::open(DataOptions options, std::vector<ModelInput> input
   if (Status s = data.find_labels(); !s) return std::move(s).diagnostic();
   data.choose();
   if (data.entries_.empty())
-    return bad(fmt::format("the data has {} samples, --skip leaves none.", data.options_.skip)).in_file(data.options_.path.string());
+    return bad_data(fmt::format("the data has {} samples, --skip leaves none.", data.options_.skip)).in_file(data.options_.path.string());
   return data;
 }
 
@@ -64,7 +64,7 @@ Status Dataset::add_entries() {
     if (!count) return std::move(count).diagnostic();
     for (size_t i = 0; i < *count; ++i) entries_.push_back({source, i});
   }
-  if (entries_.empty()) return bad("the data has no samples.").in_file(options_.path.string());
+  if (entries_.empty()) return bad_data("the data has no samples.").in_file(options_.path.string());
   return Done{};
 }
 
@@ -78,7 +78,7 @@ Result<size_t> Dataset::count_samples(size_t source) {
     Result<int64_t> count = kiln::count_samples(arrays_[i], options_.preparation, inputs_[i]);
     if (!count) return std::move(count).diagnostic().in_file(file);
     if (samples && *samples != *count)
-      return bad(fmt::format("there are {} samples for input '{}' and {} for '{}'.", *samples, inputs_[0].name, *count, inputs_[i].name))
+      return bad_data(fmt::format("there are {} samples for input '{}' and {} for '{}'.", *samples, inputs_[0].name, *count, inputs_[i].name))
           .in_file(file);
     samples = *count;
   }
@@ -96,7 +96,7 @@ Status Dataset::read(size_t source) {
     for (StoredArray& array : *stored) {
       int64_t wanted = options_.sample_rate ? options_.sample_rate : sample_rate_;
       if (array.sample_rate && wanted && array.sample_rate != wanted)
-        return bad(fmt::format("the sound has {} Hz, {} has {} Hz.", array.sample_rate,
+        return bad_data(fmt::format("the sound has {} Hz, {} has {} Hz.", array.sample_rate,
                                options_.sample_rate ? "--sample-rate" : "the file before", wanted),
                    "convert the files to the rate that the model was trained with.")
             .in_file(file.string());
@@ -153,7 +153,7 @@ Status Dataset::labels_of_archives() {
     labels_.values.insert(labels_.values.end(), values.begin(), values.end());
   }
   if (labels_.values.size() % entries_.size() != 0)
-    return bad(fmt::format("there are {} numbers in 'labels' for {} samples.", labels_.values.size(), entries_.size()))
+    return bad_data(fmt::format("there are {} numbers in 'labels' for {} samples.", labels_.values.size(), entries_.size()))
         .in_file(options_.path.string());
   labels_.per_sample = labels_.values.size() / entries_.size();
   return Done{};

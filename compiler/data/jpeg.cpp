@@ -13,14 +13,13 @@
 #include <stdio.h>
 // clang-format on
 
+#include "compiler/data/bad_data.h"
 #include "compiler/data/image.h"
 
 namespace kiln {
 namespace {
 
 constexpr JDIMENSION kMaxSide = 1 << 15;
-
-Diagnostic bad(std::string message) { return error(DiagId::bad_input_data, std::move(message)); }
 
 struct Reading {
   jpeg_decompress_struct decoder;
@@ -85,10 +84,10 @@ Result<Tensor> decode_jpeg(std::string_view bytes) {
   bool good = read_picture(reading, bytes);
   const jpeg_decompress_struct& decoder = reading.decoder;
   Shape shape{decoder.output_height, decoder.output_width, decoder.output_components};
-  Diagnostic refused = bad(fmt::format("the picture has {} x {} pixels of {} colours; the limit is {} a side, and 1 or 3 colours.",
+  Diagnostic refused = bad_data(fmt::format("the picture has {} x {} pixels of {} colours; the limit is {} a side, and 1 or 3 colours.",
                                        decoder.image_width, decoder.image_height, decoder.num_components, kMaxSide));
   jpeg_destroy_decompress(&reading.decoder);
-  if (!good && reading.problem[0]) return bad(fmt::format("the JPEG file cannot be read: {}.", reading.problem));
+  if (!good && reading.problem[0]) return bad_data(fmt::format("the JPEG file cannot be read: {}.", reading.problem));
   if (!good) return refused;
   return Tensor(TensorType{DType::u8, std::move(shape), {}}, std::move(reading.pixels));
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "compiler/data/bad_data.h"
 #include "compiler/data/csv.h"
 #include "compiler/frontend/tensor_file.h"
 #include "compiler/support/files.h"
@@ -16,10 +17,8 @@ namespace kiln {
 namespace fs = std::filesystem;
 namespace {
 
-Diagnostic bad(std::string message, std::string hint = {}) { return error(DiagId::bad_input_data, std::move(message), std::move(hint)); }
-
 Result<Labels> labels_of_tensor(const Tensor& tensor) {
-  if (tensor.type.shape.empty() || tensor.type.elements() == 0) return bad(fmt::format("{} holds no labels.", to_string(tensor.type)));
+  if (tensor.type.shape.empty() || tensor.type.elements() == 0) return bad_data(fmt::format("{} holds no labels.", to_string(tensor.type)));
   Labels labels;
   labels.per_sample = static_cast<size_t>(tensor.type.elements() / tensor.type.shape.front());
   labels.values = tensor.to_doubles();
@@ -58,12 +57,12 @@ Result<std::vector<std::string>> words_by_name(const std::vector<CsvRow>& rows, 
   for (size_t r = 0; r < rows.size(); ++r) {
     std::optional<size_t> place = index.find(rows[r][0]);
     if (!place && r == 0) continue;  // a heading
-    if (!place) return bad(fmt::format("row {}: there is no sample '{}', or several are called so.", r + 1, rows[r][0]));
+    if (!place) return bad_data(fmt::format("row {}: there is no sample '{}', or several are called so.", r + 1, rows[r][0]));
     found[*place] = rows[r][1];
   }
   std::vector<std::string> words;
   for (size_t i = 0; i < found.size(); ++i) {
-    if (!found[i]) return bad(fmt::format("sample '{}' has no label.", names[i]));
+    if (!found[i]) return bad_data(fmt::format("sample '{}' has no label.", names[i]));
     words.push_back(*std::move(found[i]));
   }
   return words;
@@ -76,7 +75,7 @@ bool all_of_size(const std::vector<CsvRow>& rows, size_t size) {
 Result<Labels> labels_of_csv(std::string_view text, const std::vector<std::string>& names) {
   Result<std::vector<CsvRow>> rows = parse_csv(text);
   if (!rows) return std::move(rows).diagnostic();
-  if (rows->empty()) return bad("the file holds no labels.");
+  if (rows->empty()) return bad_data("the file holds no labels.");
   if (all_of_size(*rows, 2) && !parse_number(rows->back()[0])) {
     Result<std::vector<std::string>> words = words_by_name(*rows, names);
     if (!words) return std::move(words).diagnostic();
@@ -128,7 +127,7 @@ Result<Labels> load_labels(const fs::path& path, const std::vector<std::string>&
   Result<Labels> labels = load(path, names);
   if (!labels) return std::move(labels).diagnostic().in_file(path.string());
   if (labels->count() != names.size())
-    return bad(fmt::format("there are {} labels for {} samples.", labels->count(), names.size()),
+    return bad_data(fmt::format("there are {} labels for {} samples.", labels->count(), names.size()),
                "the labels must be those of the whole data, before --skip and --limit.")
         .in_file(path.string());
   return labels;

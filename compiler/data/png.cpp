@@ -8,14 +8,13 @@
 #include <cstring>
 #include <vector>
 
+#include "compiler/data/bad_data.h"
 #include "compiler/data/image.h"
 
 namespace kiln {
 namespace {
 
 constexpr png_uint_32 kMaxSide = 1 << 15;
-
-Diagnostic bad(std::string message) { return error(DiagId::bad_input_data, std::move(message)); }
 
 /// What libpng calls back with, and what survives a longjmp.
 struct Reading {
@@ -86,10 +85,10 @@ Result<Tensor> decode_png(std::string_view bytes) {
   KILN_CHECK(info, "libpng cannot start");
   bool good = read_picture(png, info, reading);
   png_destroy_read_struct(&png, &info, nullptr);
-  if (!good && reading.problem[0]) return bad(fmt::format("the PNG file cannot be read: {}.", reading.problem));
-  if (!good) return bad(fmt::format("the picture has {} x {} pixels, the limit is {} a side.", reading.width, reading.height, kMaxSide));
+  if (!good && reading.problem[0]) return bad_data(fmt::format("the PNG file cannot be read: {}.", reading.problem));
+  if (!good) return bad_data(fmt::format("the picture has {} x {} pixels, the limit is {} a side.", reading.width, reading.height, kMaxSide));
   Shape shape{reading.height, reading.width, reading.channels};
-  if (Status s = check_shape(shape); !s) return bad(s.diagnostic().message);
+  if (Status s = check_shape(shape); !s) return bad_data(s.diagnostic().message);
   return Tensor(TensorType{DType::u8, std::move(shape), {}}, std::move(reading.pixels));
 }
 

@@ -8,12 +8,11 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/data/bad_data.h"
 #include "compiler/data/image.h"
 
 namespace kiln {
 namespace {
-
-Diagnostic bad(std::string message, std::string hint = {}) { return error(DiagId::bad_input_data, std::move(message), std::move(hint)); }
 
 Shape without_ones(std::span<const int64_t> shape) {
   Shape out;
@@ -115,7 +114,7 @@ Result<Channels> channels_of(size_t count, const char* option, const std::option
   if (a && a->wanted.channels == n) return Channels{n, a->wanted.channels_first ? a->wanted.height * a->wanted.width : 1};
   if (!a && !shape.empty() && shape.back() == n) return Channels{n, 1};
   if (!a && shape.size() > 2 && shape[1] == n) return Channels{n, product(shape, 2, shape.size())};
-  return bad(fmt::format("{} has {} numbers, input '{}' {} has no such number of channels.", option, n, input.name, to_string(input.type)),
+  return bad_data(fmt::format("{} has {} numbers, input '{}' {} has no such number of channels.", option, n, input.name, to_string(input.type)),
              "give one number, or one for each channel.");
 }
 
@@ -175,14 +174,14 @@ Result<Tensor> integer_tensor(std::vector<double> values, const ModelInput& inpu
   const TensorType& type = input.type;
   Range range = range_of(type.dtype);
   if (type.quant && type.quant->scale.size() != 1)
-    return bad(fmt::format("input '{}' is quantized per channel; only data of its own type {} fits.", input.name, dtype_name(type.dtype)));
+    return bad_data(fmt::format("input '{}' is quantized per channel; only data of its own type {} fits.", input.name, dtype_name(type.dtype)));
   for (double& value : values) {
     if (std::isnan(value))
-      return bad(fmt::format("input '{}' is {}, the data has a number that is none (NaN).", input.name, to_string(type)));
+      return bad_data(fmt::format("input '{}' is {}, the data has a number that is none (NaN).", input.name, to_string(type)));
     if (type.quant && !codes) value = quantized(value, *type.quant, range);
     if (codes) value = std::clamp(std::nearbyint(value), range.low, range.high);  // resizing makes fractions
     if (value != std::nearbyint(value) || value < range.low || value > range.high)
-      return bad(fmt::format("input '{}' is {}, the data has the number {:g}.", input.name, to_string(type), value),
+      return bad_data(fmt::format("input '{}' is {}, the data has the number {:g}.", input.name, to_string(type), value),
                  "--mean, --std and --scale change the numbers: (stored - mean) / std * scale.");
   }
   Tensor out(type);
@@ -227,7 +226,7 @@ Diagnostic misfit(const StoredArray& array, const Preparation& p, const ModelInp
   if (array.kind == StoredArray::Kind::audio) hint = "cut or pad the sound to the input's length.";
   if (array.kind == StoredArray::Kind::array && array.values.type.rank() >= 3 && !p.layout)
     hint = "--layout nhwc or nchw transposes stored pictures.";
-  return bad(fmt::format("the file holds {}, input '{}' is {}.", describe(array), input.name, to_string(input.type)), hint);
+  return bad_data(fmt::format("the file holds {}, input '{}' is {}.", describe(array), input.name, to_string(input.type)), hint);
 }
 
 Tensor slice(const Tensor& tensor, int64_t index) {

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <map>
 
+#include "compiler/data/bad_data.h"
 #include "compiler/data/csv.h"
 #include "compiler/data/sample_file.h"
 #include "compiler/support/files.h"
@@ -14,8 +15,6 @@
 namespace kiln {
 namespace fs = std::filesystem;
 namespace {
-
-Diagnostic bad(std::string message, std::string hint = {}) { return error(DiagId::bad_input_data, std::move(message), std::move(hint)); }
 
 /// The entries of a folder without hidden ones, by name.
 Result<std::vector<fs::path>> entries_of(const fs::path& folder) {
@@ -57,7 +56,7 @@ Result<SampleSource> backend_set(const fs::path& folder) {
   SampleSource source;
   source.name = folder.filename().string();
   for (const auto& [number, path] : numbered(*entries, "input_", ".pb")) source.files.push_back(path);
-  if (source.files.empty()) return bad("the folder has no input_0.pb.").in_file(folder.string());
+  if (source.files.empty()) return bad_data("the folder has no input_0.pb.").in_file(folder.string());
   return source;
 }
 
@@ -83,15 +82,15 @@ Result<SampleList> read_list(const fs::path& path, const std::vector<CsvRow>& ro
   for (size_t r = 0; r < rows.size(); ++r) {
     fs::path file = path.parent_path() / rows[r][0];
     if (r == 0 && !is_sample_file(file) && !fs::exists(file, ec)) continue;  // a heading
-    if (rows[r].size() > 2) return bad(fmt::format("row {} has {} fields; 'path' or 'path,label' is expected.", r + 1, rows[r].size()));
+    if (rows[r].size() > 2) return bad_data(fmt::format("row {} has {} fields; 'path' or 'path,label' is expected.", r + 1, rows[r].size()));
     SampleSource source{{file}, fs::path(rows[r][0]).lexically_normal().string(), {}};
     if (rows[r].size() == 2) source.label = rows[r][1];
     if (!list.sources.empty() && list.sources.front().label.has_value() != source.label.has_value())
-      return bad(
+      return bad_data(
           fmt::format("row {} has {} label, those before it have {}.", r + 1, source.label ? "a" : "no", source.label ? "none" : "one"));
     list.sources.push_back(std::move(source));
   }
-  if (list.sources.empty()) return bad("the list names no files.");
+  if (list.sources.empty()) return bad_data("the list names no files.");
   return list;
 }
 
@@ -208,7 +207,7 @@ Result<SampleList> list_samples(const fs::path& path, const std::vector<std::str
     return error(DiagId::cannot_read, "there is no such file or folder.", "check the path.").in_file(path.string());
   Result<SampleList> list = is_folder(path) ? list_folder(path, inputs) : list_file(path);
   if (list && list->sources.empty())
-    return bad("the folder has no data files.", "known types are .npy, .npz, .pb, .csv, .png, .jpg and .wav.").in_file(path.string());
+    return bad_data("the folder has no data files.", "known types are .npy, .npz, .pb, .csv, .png, .jpg and .wav.").in_file(path.string());
   return list;
 }
 

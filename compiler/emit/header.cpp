@@ -33,7 +33,7 @@ void write_accessors(CodeWriter& out, const BundleContext& c, const std::vector<
   }
 }
 
-void write_reset(CodeWriter& out, const BundleContext& c) {
+void write_reset_declaration(CodeWriter& out, const BundleContext& c) {
   if (c.program.states.empty()) return;
   out.linef("// The model keeps {} bytes of state in the arena from one run to the next:", with_commas(c.program.state_bytes()));
   for (const StateTensor& state : c.program.states)
@@ -69,7 +69,7 @@ std::string write_header(const BundleContext& c) {
   write_accessors(out, c, c.program.inputs, true);
   write_accessors(out, c, c.program.outputs, false);
   out.line();
-  write_reset(out, c);
+  write_reset_declaration(out, c);
   out.linef("// Computes the outputs from the inputs{}: {} layers, {} multiply-accumulates.", c.program.states.empty() ? "" : " and the state",
             c.program.steps.size(), with_commas(c.program.macs()));
   out.linef("void {}_run(void* arena);", c.name);

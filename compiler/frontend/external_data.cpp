@@ -22,7 +22,7 @@
 namespace kiln {
 namespace {
 
-Diagnostic bad(std::string message, std::string hint = {}) {
+Diagnostic bad_location(std::string message, std::string hint = {}) {
   return error(DiagId::bad_external_data, std::move(message), std::move(hint));
 }
 
@@ -57,9 +57,9 @@ Result<Range> read_entries(
   for (const onnx::StringStringEntryProto& entry : entries) {
     const std::string& key = entry.key();
     if (!is_plain_text(key) || !is_plain_text(entry.value()))
-      return bad("an entry of the external data is not plain text.");
+      return bad_location("an entry of the external data is not plain text.");
     if (!seen.insert(key).second)
-      return bad(fmt::format("key '{}' of the external data is given twice.", key));
+      return bad_location(fmt::format("key '{}' of the external data is given twice.", key));
     if (key == "location")
       range.location = entry.value();
     else if (key == "offset" || key == "length") {
@@ -67,7 +67,7 @@ Result<Range> read_entries(
       const char* end = entry.value().data() + entry.value().size();
       auto [stop, code] = std::from_chars(entry.value().data(), end, number);
       if (code != std::errc{} || stop != end)
-        return bad(
+        return bad_location(
             fmt::format("the {} of the external data is '{}', it must be a number from 0 on.", key,
                         entry.value()));
       if (key == "offset")
@@ -75,11 +75,11 @@ Result<Range> read_entries(
       else
         range.length = number;
     } else if (key != "checksum") {
-      return bad(fmt::format("key '{}' of the external data is unknown.", key),
+      return bad_location(fmt::format("key '{}' of the external data is unknown.", key),
                  "known keys are location, offset, length and checksum.");
     }
   }
-  if (range.location.empty()) return bad("the external data have no location.");
+  if (range.location.empty()) return bad_location("the external data have no location.");
   return range;
 }
 
@@ -131,10 +131,10 @@ Result<std::string> ExternalData::read(
   const std::string& location = range->location;
   std::optional<std::vector<std::string>> parts = safe_parts(location);
   if (!parts)
-    return bad(fmt::format("the external data are at '{}', outside the model's folder.", location),
+    return bad_location(fmt::format("the external data are at '{}', outside the model's folder.", location),
                "put the data file beside the model.");
   if (range->length && *range->length != bytes)
-    return bad(fmt::format("the external data have length {}, the tensor needs {} bytes.",
+    return bad_location(fmt::format("the external data have length {}, the tensor needs {} bytes.",
                            *range->length, bytes));
   if (bytes > limits::kTensorBytes)
     return error(DiagId::limit_exceeded, fmt::format("the tensor has {} bytes, the limit is {}.",
@@ -143,27 +143,27 @@ Result<std::string> ExternalData::read(
   std::string folder = folder_.empty() ? "." : folder_.string();
   Descriptor base(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!base.ok())
-    return bad(fmt::format("the model's folder cannot be opened: {}.", std::strerror(errno)));
+    return bad_location(fmt::format("the model's folder cannot be opened: {}.", std::strerror(errno)));
   Descriptor file = open_beneath(base, *parts);
   if (!file.ok()) {
     int why = errno;
-    return bad(
+    return bad_location(
         fmt::format("the external data file '{}' cannot be opened: {}.", location,
                     why == ELOOP ? "there is a symbolic link on the way" : std::strerror(why)),
         "put the data file itself, no link, beside the model.");
   }
   struct stat info {};
   if (::fstat(file.get(), &info) != 0)
-    return bad(fmt::format("the external data file '{}': {}.", location, std::strerror(errno)));
+    return bad_location(fmt::format("the external data file '{}': {}.", location, std::strerror(errno)));
   if (!S_ISREG(info.st_mode))
-    return bad(fmt::format("the external data '{}' are not in a regular file.", location));
+    return bad_location(fmt::format("the external data '{}' are not in a regular file.", location));
   if (info.st_nlink > 1)
-    return bad(fmt::format("the external data file '{}' has {} hard links, only one is accepted.",
+    return bad_location(fmt::format("the external data file '{}' has {} hard links, only one is accepted.",
                            location, info.st_nlink),
                "copy the file instead of linking it.");
   auto size = static_cast<uint64_t>(info.st_size);
   if (range->offset > size || bytes > size - range->offset)
-    return bad(fmt::format("the external data are bytes {} and {} on of '{}', which has {} bytes.",
+    return bad_location(fmt::format("the external data are bytes {} and {} on of '{}', which has {} bytes.",
                            range->offset, bytes, location, size),
                "check that the data file was copied completely.");
 
@@ -173,7 +173,7 @@ Result<std::string> ExternalData::read(
                         static_cast<off_t>(range->offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0)
-      return bad(fmt::format("the external data file '{}' cannot be read: {}.", location,
+      return bad_location(fmt::format("the external data file '{}' cannot be read: {}.", location,
                              n < 0 ? std::strerror(errno) : "it became shorter"));
     done += static_cast<size_t>(n);
   }

@@ -18,7 +18,7 @@ namespace kiln {
 namespace fs = std::filesystem;
 namespace {
 
-Diagnostic bad(std::string message, std::string hint = {}) {
+Diagnostic bad_file(std::string message, std::string hint = {}) {
   return error(DiagId::bad_input_data, std::move(message), std::move(hint));
 }
 
@@ -34,8 +34,8 @@ std::optional<DType> dtype_of_descr(std::string_view descr) {
 
 Result<Tensor> tensor_of(const NpyArray& array) {
   std::optional<DType> dtype = dtype_of_descr(array.descr);
-  if (!dtype) return bad(fmt::format("element type '{}' is not supported.", array.descr));
-  if (Status s = check_shape(array.shape); !s) return bad(s.diagnostic().message);
+  if (!dtype) return bad_file(fmt::format("element type '{}' is not supported.", array.descr));
+  if (Status s = check_shape(array.shape); !s) return bad_file(s.diagnostic().message);
   Tensor tensor(TensorType{*dtype, array.shape, {}});
   if (!array.data.empty()) std::memcpy(tensor.bytes().data(), array.data.data(), array.data.size());
   return tensor;
@@ -47,7 +47,7 @@ Result<std::vector<NamedTensor>> tensors_of_npz(const std::string& bytes) {
   std::vector<NamedTensor> out;
   for (auto& [name, array] : *arrays) {
     Result<Tensor> tensor = tensor_of(array);
-    if (!tensor) return bad(fmt::format("member '{}': {}", name, tensor.diagnostic().message));
+    if (!tensor) return bad_file(fmt::format("member '{}': {}", name, tensor.diagnostic().message));
     out.push_back({std::move(name), std::move(*tensor)});
   }
   return out;
@@ -55,11 +55,11 @@ Result<std::vector<NamedTensor>> tensors_of_npz(const std::string& bytes) {
 
 Result<std::vector<NamedTensor>> tensors_of_pb(const std::string& bytes, const std::string& stem) {
   Result<onnx::TensorProto> proto = parse_tensor(bytes);
-  if (!proto) return bad(proto.diagnostic().message, "it must be a serialized ONNX TensorProto.");
+  if (!proto) return bad_file(proto.diagnostic().message, "it must be a serialized ONNX TensorProto.");
   Result<Tensor> tensor = tensor_from_proto(*proto, nullptr);
   if (!tensor && tensor.diagnostic().id == DiagId::unsupported_tensor)
     return std::move(tensor).diagnostic();
-  if (!tensor) return bad(tensor.diagnostic().message);
+  if (!tensor) return bad_file(tensor.diagnostic().message);
   bool named = !proto->name().empty() && is_plain_text(proto->name());
   return std::vector<NamedTensor>{{named ? proto->name() : stem, std::move(*tensor)}};
 }
@@ -69,7 +69,7 @@ Result<std::vector<NamedTensor>> parse(const fs::path& path, const std::string& 
   if (extension == ".npz") return tensors_of_npz(bytes);
   if (extension == ".pb") return tensors_of_pb(bytes, path.stem().string());
   if (extension != ".npy")
-    return bad(fmt::format("files of type '{}' are not read.", extension),
+    return bad_file(fmt::format("files of type '{}' are not read.", extension),
                "use .npy, .npz or an ONNX tensor in .pb.");
   Result<NpyArray> array = read_npy(bytes);
   if (!array) return std::move(array).diagnostic();
@@ -107,7 +107,7 @@ Result<std::vector<NamedTensor>> load_numbered(const Numbered& files) {
   std::vector<NamedTensor> out;
   for (const auto& [number, path] : files) {
     if (number != out.size())
-      return bad(fmt::format("there is '{}' but no file number {}.", path.filename().string(),
+      return bad_file(fmt::format("there is '{}' but no file number {}.", path.filename().string(),
                              out.size()))
           .in_file(path.parent_path().string());
     Result<std::vector<NamedTensor>> tensors = load_tensors(path);
@@ -148,7 +148,7 @@ Result<Tensor> load_tensor(const fs::path& path) {
   Result<std::vector<NamedTensor>> tensors = load_tensors(path);
   if (!tensors) return std::move(tensors).diagnostic();
   if (tensors->size() != 1)
-    return bad(fmt::format("the file holds {} tensors, one is expected.", tensors->size()))
+    return bad_file(fmt::format("the file holds {} tensors, one is expected.", tensors->size()))
         .in_file(path.string());
   return std::move(tensors->front().tensor);
 }
@@ -175,7 +175,7 @@ Result<std::vector<TestSet>> load_test_sets(const fs::path& folder) {
     sets.push_back(std::move(*set));
   }
   if (sets.empty())
-    return bad("the folder has neither input_0.pb nor test_data_set_0.",
+    return bad_file("the folder has neither input_0.pb nor test_data_set_0.",
                "the layout is that of the ONNX backend tests.")
         .in_file(folder.string());
   return sets;

@@ -40,7 +40,7 @@ const OnnxType* find_type(int32_t number) {
   return nullptr;
 }
 
-Diagnostic bad(std::string message, std::string hint = {}) {
+Diagnostic bad_initializer(std::string message, std::string hint = {}) {
   return error(DiagId::bad_initializer, std::move(message), std::move(hint));
 }
 
@@ -72,7 +72,7 @@ uint64_t raw_bytes(const TensorType& type) {
 
 Result<Tensor> from_raw(TensorType type, const std::string& raw) {
   if (raw.size() != raw_bytes(type))
-    return bad(fmt::format("it holds {} bytes, {} needs {}.", raw.size(), to_string(type),
+    return bad_initializer(fmt::format("it holds {} bytes, {} needs {}.", raw.size(), to_string(type),
                            raw_bytes(type)));
   Tensor tensor(std::move(type));
   if (is_packed(tensor.type.dtype))
@@ -90,14 +90,14 @@ Result<Tensor> from_field(TensorType type, const Field& field) {
   uint64_t needed =
       is_packed(type.dtype) ? raw_bytes(type) : static_cast<uint64_t>(type.elements());
   if (entries != needed)
-    return bad(fmt::format("it holds {} entries, {} needs {}.", entries, to_string(type), needed));
+    return bad_initializer(fmt::format("it holds {} entries, {} needs {}.", entries, to_string(type), needed));
   std::vector<T> values;
   values.reserve(entries);
   for (auto entry : field) {
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, decltype(entry)>) {
       if (type.dtype == DType::boolean) entry = entry != 0;
       if (!std::in_range<T>(entry))
-        return bad(fmt::format("the entry {} does not fit {}.", entry, dtype_name(type.dtype)));
+        return bad_initializer(fmt::format("the entry {} does not fit {}.", entry, dtype_name(type.dtype)));
     }
     values.push_back(static_cast<T>(entry));
   }
@@ -196,7 +196,7 @@ Result<Tensor> tensor_from_proto(const onnx::TensorProto& proto, const ExternalD
     if (!raw) return std::move(raw).diagnostic();
     return from_raw(std::move(*type), *raw);
   }
-  if (filled > 1) return bad("it has data in more than one field.");
+  if (filled > 1) return bad_initializer("it has data in more than one field.");
   if (!proto.raw_data().empty()) return from_raw(std::move(*type), proto.raw_data());
   return from_typed_fields(std::move(*type), proto);
 }
@@ -215,7 +215,7 @@ Result<std::string> raw_external_data(const onnx::TensorProto& proto,
                                       const ExternalData& external) {
   Result<TensorType> type = type_from_proto(proto);
   if (!type) return std::move(type).diagnostic();
-  if (filled_fields(proto) > 0) return bad("it has data of its own and external data.");
+  if (filled_fields(proto) > 0) return bad_initializer("it has data of its own and external data.");
   return external.read(proto.external_data(), raw_bytes(*type));
 }
 

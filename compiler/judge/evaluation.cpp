@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/data/bad_data.h"
+
 namespace kiln {
 namespace {
 
@@ -13,10 +15,6 @@ constexpr int64_t kBatchBytes = int64_t{16} << 20;  // of inputs and outputs tha
 constexpr int64_t kBatchSamples = 256;
 
 Diagnostic bad_usage(std::string message, std::string hint = {}) { return error(DiagId::bad_usage, std::move(message), std::move(hint)); }
-Diagnostic bad_data(std::string message, std::string hint = {}) {
-  return error(DiagId::bad_input_data, std::move(message), std::move(hint));
-}
-
 /// A model with what runs it, and its samples.
 struct Subject {
   std::filesystem::path model;

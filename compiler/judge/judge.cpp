@@ -5,13 +5,12 @@
 
 #include <cmath>
 
+#include "compiler/data/bad_data.h"
+
 namespace kiln {
 namespace {
 
-Diagnostic bad_usage(std::string message, std::string hint = {}) { return error(DiagId::bad_usage, std::move(message), std::move(hint)); }
-Diagnostic bad_data(std::string message, std::string hint = {}) {
-  return error(DiagId::bad_input_data, std::move(message), std::move(hint));
-}
+Diagnostic does_not_fit(std::string message, std::string hint = {}) { return error(DiagId::bad_usage, std::move(message), std::move(hint)); }
 
 /// Of squares, or of absolute values.
 double mean_difference(const Numbers& a, const Numbers& b, bool square) {
@@ -27,7 +26,7 @@ Diagnostic not_a_class(const Evidence& e) {
 Result<Numbers> reconstruction_target(const Evidence& e) {
   Numbers target = real_numbers(e.input, e.input.type);
   if (target.size() == e.output.size()) return target;
-  return bad_usage(
+  return does_not_fit(
       fmt::format("--score reconstruction compares input and output, they have {} and {} numbers.", target.size(), e.output.size()));
 }
 
@@ -101,9 +100,9 @@ Result<Judgement> Judge::judge_score(const Evidence& e) const {
   auto count = static_cast<int64_t>(e.output.size());
   int64_t element = score_.element.value_or(count == 1 ? 0 : 1);
   if (element >= count)
-    return bad_usage(fmt::format("--score output:{}: the output has {} numbers.", element, count), "they count from 0.");
+    return does_not_fit(fmt::format("--score output:{}: the output has {} numbers.", element, count), "they count from 0.");
   if (!score_.element && count > 2)
-    return bad_usage(fmt::format("--metric auc tells two classes apart, the output has {} numbers.", count),
+    return does_not_fit(fmt::format("--metric auc tells two classes apart, the output has {} numbers.", count),
                      "--score output:INDEX takes one of them, --score reconstruction the error of an autoencoder.");
   j.score = e.output[static_cast<size_t>(element)];
   j.truth = *label == (count == 1 ? 1 : element) ? 1 : 0;

@@ -197,7 +197,7 @@ ImportResult import_dynamic_quantize_matmul(const OnnxNode& node, GraphBuilder& 
   return one(scaled_sums(b, sums, (*a)[1], node.inputs[2], input(node, 4)));
 }
 
-constexpr AttrSpec kConvAttrs[] = {
+constexpr AttrSpec kConvIntegerAttrs[] = {
     {"auto_pad", AttrKind::string}, {"dilations", AttrKind::integers}, {"group", AttrKind::integer},
     {"kernel_shape", AttrKind::integers}, {"pads", AttrKind::integers}, {"strides", AttrKind::integers},
 };
@@ -207,7 +207,7 @@ constexpr AttrSpec kConvAttrs[] = {
 namespace ops {
 const OpDef conv_integer = {
     .summary = "convolution of integers",
-    .onnx = {.type = "ConvInteger", .attrs = kConvAttrs, .min_inputs = 2, .max_inputs = 4},
+    .onnx = {.type = "ConvInteger", .attrs = kConvIntegerAttrs, .min_inputs = 2, .max_inputs = 4},
     .import = import_conv_integer,
 };
 const OpDef matmul_integer = {

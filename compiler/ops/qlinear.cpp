@@ -224,7 +224,7 @@ ImportResult import_qlinear_where(const OnnxNode& node, GraphBuilder& b) {
   return quantized_at(import_as("Where", {node.inputs[0], *x, *y}, {}, node, b), 7, 1, node, b);
 }
 
-constexpr AttrSpec kConvAttrs[] = {
+constexpr AttrSpec kQLinearConvAttrs[] = {
     {"auto_pad", AttrKind::string}, {"dilations", AttrKind::integers}, {"group", AttrKind::integer}, {"kernel_shape", AttrKind::integers},
     {"pads", AttrKind::integers}, {"strides", AttrKind::integers}, {"channels_last", AttrKind::integer},
 };
@@ -254,10 +254,10 @@ constexpr OpDef unary_qlinear_op(std::string_view type, std::span<const AttrSpec
 }  // namespace
 
 namespace ops {
-const OpDef qlinear_conv = qlinear_op({.type = "QLinearConv", .attrs = std::span(kConvAttrs).first(6), .min_inputs = 8, .max_inputs = 9},
+const OpDef qlinear_conv = qlinear_op({.type = "QLinearConv", .attrs = std::span(kQLinearConvAttrs).first(6), .min_inputs = 8, .max_inputs = 9},
                                       "convolution of integers on grids", import_qlinear_conv);
 const OpDef microsoft_qlinear_conv =
-    qlinear_op({.type = "QLinearConv", .domain = "com.microsoft", .attrs = kConvAttrs, .min_inputs = 8, .max_inputs = 9},
+    qlinear_op({.type = "QLinearConv", .domain = "com.microsoft", .attrs = kQLinearConvAttrs, .min_inputs = 8, .max_inputs = 9},
                "convolution of integers on grids, channels second or last", import_qlinear_conv);
 const OpDef qlinear_matmul = qlinear_op({.type = "QLinearMatMul", .attrs = {}, .min_inputs = 8, .max_inputs = 8},
                                         "product of matrices of integers on grids", import_qlinear_matmul);

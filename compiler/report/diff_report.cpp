@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "compiler/report/json_numbers.h"
 #include "compiler/report/table.h"
 #include "compiler/support/terminal.h"
 
@@ -126,8 +127,6 @@ std::string verdict_lines(const DiffReport& report, bool color) {
     verdict = styled("exactly equal", "1;32", color);
   return text + fmt::format("{}: {}\n", report.model, verdict);
 }
-
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 Json comparison_json(const Comparison& c, const TensorType& type) {
   Json j;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "compiler/report/json_numbers.h"
 #include "compiler/report/table.h"
 
 namespace kiln {
@@ -13,7 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 Json optional_number(const std::optional<double>& value) { return value ? finite(*value) : Json(nullptr); }
 
 Json figure_json(const EngineReport& engine) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <sstream>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/emit/bundle_writer.h"
 #include "compiler/pipeline/pipeline.h"
 #include "compiler/report/table.h"

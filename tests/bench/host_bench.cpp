@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/emit/bundle_writer.h"
 #include "compiler/frontend/model_edit.h"
 #include "compiler/pipeline/pipeline.h"

@@ -6,6 +6,7 @@
 #include <random>
 #include <set>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/pipeline/pipeline.h"

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <regex>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/frontend/tensor_file.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/pipeline/pipeline.h"

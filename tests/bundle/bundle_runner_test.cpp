@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "compiler/emit/bundle.h"
 #include "compiler/runner/bundle_runner.h"
 
 #include <stdlib.h>

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <regex>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/pipeline/pipeline.h"
 #include "compiler/pipeline/test_vectors.h"
 #include "compiler/runner/bundle_runner.h"

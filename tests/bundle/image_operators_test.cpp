@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/op_util.h"

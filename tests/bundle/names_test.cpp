@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/emit/bundle_writer.h"
 #include "compiler/pipeline/pipeline.h"
 #include "compiler/pipeline/test_vectors.h"

@@ -9,6 +9,7 @@
 //   overflow                 dimensions, pads, repeats and counts near 2^31 and 2^63
 //   nesting, growth          functions and branches without end, constants that grow from node to node
 //   names                    text that ends a comment of the emitted code, or continues it on the next line
+#include "compiler/emit/bundle.h"
 #include "tests/fuzz/model_trial.h"
 #include "tests/onnx_models.h"
 

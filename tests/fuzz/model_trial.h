@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <string>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/ir/verify.h"
 #include "compiler/pipeline/pipeline.h"
 #include "compiler/pipeline/test_vectors.h"

@@ -7,6 +7,7 @@
 #include <random>
 #include <set>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/ir/parse.h"
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/program/lowering.h"
 #include "tests/onnx/conformance_batch.h"

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "compiler/emit/bundle.h"
 #include "compiler/frontend/state_proposals.h"
 #include "compiler/frontend/tensor_file.h"
 #include "compiler/ir/random_tensor.h"
