@@ -31,6 +31,9 @@ HarnessedCode harnessed(const Program& program, const Target& target) {
   return code;
 }
 
+/// The step of the record that ends those of a set, see harness.cpp.
+constexpr uint32_t kNoStep = 0xffffffff;
+
 template <class T>
 void append(std::string& bytes, const T& value) {
   bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
@@ -93,24 +96,42 @@ class ResultReader {
     return t;
   }
   void read(void* to, size_t bytes) {
+    const std::string_view from = take(bytes);
+    if (bytes) std::memcpy(to, from.data(), bytes);
+  }
+  std::string_view take(size_t bytes) {
     KILN_CHECK(bytes <= rest_.size(), "the harness's result is too short");
-    if (bytes) std::memcpy(to, rest_.data(), bytes);
+    const std::string_view taken = rest_.substr(0, bytes);
     rest_.remove_prefix(bytes);
+    return taken;
   }
 
  private:
   std::string_view rest_;
 };
 
+/// The first output of every step, from records that may come in pieces and in any order of steps.
+std::vector<Tensor> read_step_results(const Program& program, ResultReader& reader) {
+  std::vector<std::string> bytes(program.steps.size());
+  for (;;) {
+    uint32_t head[2];  // step, bytes
+    reader.read(head, sizeof head);
+    if (head[0] == kNoStep) break;
+    KILN_CHECK(head[0] < bytes.size(), "the harness reports a step that does not exist");
+    bytes[head[0]] += reader.take(head[1]);
+  }
+  std::vector<Tensor> results;
+  for (size_t i = 0; i < bytes.size(); ++i)
+    results.push_back(ResultReader(bytes[i]).tensor(program.tensor(program.steps[i].call.outputs.front()).type));
+  return results;
+}
+
 RunResult parse_result(const Program& program, std::string_view bytes, size_t sets, const RunOptions& options, bool from_board,
                        bool traced) {
   ResultReader reader(bytes);
   RunResult result;
   for (size_t set = 0; set < sets; ++set) {
-    if (set < options.traced_sets) {
-      std::vector<Tensor>& steps = result.step_results.emplace_back();
-      for (const Step& step : program.steps) steps.push_back(reader.tensor(program.tensor(step.call.outputs.front()).type));
-    }
+    if (set < options.traced_sets) result.step_results.push_back(read_step_results(program, reader));
     std::vector<Tensor>& outputs = result.outputs.emplace_back();
     for (const IoTensor& io : program.outputs) outputs.push_back(reader.tensor(program.tensor(io.tensor).type));
   }

@@ -2,6 +2,7 @@
 // What bundles take of microcontrollers, from object code: the numbers fit together, the bound of the stack holds on boards in QEMU, and
 // budgets are kept.
 #include "compiler/emit/bundle.h"
+#include "compiler/runner/bundle_runner.h"
 #include "compiler/runner/footprint.h"
 
 #include <stdlib.h>

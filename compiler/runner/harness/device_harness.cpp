@@ -39,7 +39,16 @@ struct File {
   void close() { semihosting(kClose, &handle); }
 };
 
+constexpr uint32_t kNoStep = 0xffffffff;
 File* trace_file = nullptr;
+
+void write_record(uint32_t step, const void* data, uint32_t bytes) {
+  if (!trace_file) return;
+  const uint32_t head[2] = {step, bytes};
+  trace_file->write(head, sizeof head);
+  trace_file->write(data, bytes);
+}
+
 bool counts_steps = false;
 uint64_t step_counts[kSteps ? kSteps : 1], step_start = 0;
 
@@ -112,7 +121,7 @@ KILN_PLAIN_LOOP void* memset(void* to, int value, __SIZE_TYPE__ bytes) {
 
 void kiln_trace(uint32_t step, void*, const void* output, uint32_t output_bytes) {
   if (counts_steps) step_counts[step] += instruction_count() - step_start;
-  if (trace_file) trace_file->write(output, output_bytes);
+  write_record(step, output, output_bytes);
   if (counts_steps) step_start = instruction_count();
 }
 
@@ -130,6 +139,7 @@ int main() {
       stack = stack_used(run_bundle);
     else
       run_bundle(arena);
+    write_record(kNoStep, nullptr, 0);
     for (const Port& output : kOutputs) out.write(output.at(arena), output.bytes);
   }
   trace_file = nullptr;

@@ -5,8 +5,9 @@
 // harness JOB RESULT
 //   JOB:    Job; the dead ranges (per step, from before the first to after the last: uint32 count, then pairs of uint32 offset
 //           and bytes), only with Job::poison; per set the bytes of all inputs.
-//   RESULT: per set, for the first Job::traced_sets the bytes of every step's result, then the bytes of all outputs; at the end
-//           uint64 median nanoseconds of a run with the first set, or 0.
+//   RESULT: per set, for the first Job::traced_sets what the steps gave, as records: uint32 step and bytes, then the bytes, which
+//           follow those of earlier records of that step; behind them a record of step kNoStep without bytes. Then the bytes of all outputs.
+//           At the end uint64 median nanoseconds of a run with the first set, or 0.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -95,8 +96,18 @@ class Arena {
   size_t bytes_, before_;
 };
 
+constexpr uint32_t kNoStep = 0xffffffff;
+
 // What kiln_trace needs of the run.
 File* trace_file = nullptr;
+
+void write_record(uint32_t step, const void* data, uint32_t bytes) {
+  if (!trace_file) return;
+  const uint32_t head[2] = {step, bytes};
+  trace_file->write(head, sizeof head);
+  trace_file->write(data, bytes);
+}
+
 std::vector<std::vector<Range>> dead_ranges;  // [i]: between step i - 1 and step i
 
 void poison(unsigned char* arena, size_t before_step) {
@@ -137,7 +148,7 @@ uint64_t time_runs(unsigned char* arena, const unsigned char* inputs, uint32_t r
 }  // namespace
 
 extern "C" void kiln_trace(uint32_t step, void* arena, const void* output, uint32_t output_bytes) {
-  if (trace_file) trace_file->write(output, output_bytes);
+  write_record(step, output, output_bytes);
   poison(static_cast<unsigned char*>(arena), step + 1);
 }
 
@@ -159,6 +170,7 @@ int main(int argc, char** argv) {
     poison(arena.get(), 0);
     trace_file = set < job.traced_sets ? &out : nullptr;
     run_bundle(arena.get());
+    write_record(kNoStep, nullptr, 0);
     arena.check();
     for (const Port& output : kOutputs) out.write(output.at(arena.get()), output.bytes);
   }
