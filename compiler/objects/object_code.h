@@ -29,7 +29,7 @@ struct CodeCall {
 
 struct CodeFunction {
   std::string symbol;  ///< as the linker knows it
-  std::string name;    ///< for people: "kws::nn::arm::add_tile", without parameters and template arguments
+  std::string name;    ///< for people: "kws::nn::dsp::add_tile", without parameters and template arguments
   int64_t bytes = 0;
   /// What a call takes of the stack: the frame, and what asm statements push (KILN_ASM_STACK). None: the compiler does not know.
   std::optional<int64_t> frame_bytes;
@@ -56,7 +56,7 @@ struct ObjectCode {
 /// Errors: tool_failed when an object is not such a file.
 Result<ObjectCode> read_objects(std::span<const ObjectInput> objects, const std::string& weights_namespace);
 
-/// "kws::nn::arm::add_tile" from a mangled name; other symbols are returned as they are.
+/// "kws::nn::dsp::add_tile" from a mangled name; other symbols are returned as they are.
 std::string readable_symbol(const std::string& symbol);
 
 }  // namespace kiln

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules of the integer kernels for the DSP instructions of Cortex-M4, M7 and M33 (runtime-stubs/nn/arm): which layers they serve, their
+// Rules of the integer kernels for the DSP instructions of Cortex-M4, M7 and M33 (runtime-stubs/nn/dsp): which layers they serve, their
 // scratch, and the packing of weights into the order in which SXTB16 widens them.
 #include <fmt/format.h>
 

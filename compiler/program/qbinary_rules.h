@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Integer forms of the binary operators on quantized bytes (runtime-stubs/nn/qbinary.h), found and proved by trying all pairs of operands.
+// Integer forms of the binary operators on quantized bytes (runtime-stubs/nn/ref/qbinary.h), found and proved by trying all pairs of operands.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 
 namespace kiln::rules {
 
-/// The factors of nn::qbinary.
+/// The factors of nn::ref::qbinary_integer.
 struct IntegerForm {
   int32_t a_factor, b_factor, offset, shift;
 };

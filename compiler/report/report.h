@@ -31,7 +31,7 @@ std::string layer_table(const Compiled& compiled, const Footprint* footprint, bo
 /// schema_version 1; keys as in manifest.json, live_bytes per step, and the footprint.
 std::string report_json(const Compiled& compiled, const Footprint* footprint);
 
-/// "vww_run 24 > layer3_pointwise 80 > nn::arm::add_tile 44": functions without the bundle's namespace, and their frames in bytes.
+/// "vww_run 24 > layer3_pointwise 80 > nn::dsp::add_tile 44": functions without the bundle's namespace, and their frames in bytes.
 std::string stack_chain_text(const StackBound& stack, const std::string& bundle);
 
 }  // namespace kiln

@@ -15,7 +15,7 @@ flags=(-std=c++17 -ffreestanding -fno-exceptions -fno-rtti -O2 -fsyntax-only -x 
 compilers=(
   "g++||x86"
   "clang++-19||x86"
-  "arm-none-eabi-g++|-mcpu=cortex-m4 -mfloat-abi=hard|arm"
+  "arm-none-eabi-g++|-mcpu=cortex-m4 -mfloat-abi=hard|dsp"
   "arm-none-eabi-g++|-mcpu=cortex-m55 -mthumb -mfloat-abi=hard|mve"
   "clang++-19|--target=arm-none-eabi -mcpu=cortex-m55 -mthumb -mfloat-abi=hard|mve"
   "arm-none-eabi-g++|-mcpu=cortex-m0|-"

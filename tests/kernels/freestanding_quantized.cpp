@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Instances of the integer kernels, for freestanding_check.sh.
-#include "nn/qbinary.h"
+#include "nn/ref/qbinary.h"
 #include "nn/ref/layer_norm.h"
 #include "nn/ref/qconv2d.h"
 #include "nn/ref/qdense.h"
@@ -88,8 +88,8 @@ void others(const X* x, const int32_t* index, const float* real, Y* y, float* re
   nn::ref::qbinary<nn::fn::add, nn::fn::relu>(Pair{}, x, y, y);
   nn::ref::qbinary<nn::fn::mul, nn::fn::none>(Pair{}, x, y, y);
   nn::ref::qbinary<nn::fn::div, nn::fn::clip>(Pair{}, x, y, y);
-  nn::qbinary<nn::fn::add, nn::fn::none>(Pair{}, x, y, y);
-  nn::qbinary<nn::fn::mul, nn::fn::none>(Pair{}, x, y, y);
+  nn::ref::qbinary_integer<nn::fn::add, nn::fn::none>(Pair{}, x, y, y);
+  nn::ref::qbinary_integer<nn::fn::mul, nn::fn::none>(Pair{}, x, y, y);
   nn::ref::quantize(Channels{}, real, real, index, y);
   nn::ref::dequantize(Channels{}, x, real, index, real_y);
   nn::ref::qaverage_pool2d(Windows{}, x, real, y);

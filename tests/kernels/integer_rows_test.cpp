@@ -180,12 +180,12 @@ void add_sum(CallSet& set, LayerNumbers& n) {
 
 /// The layers for CPUs with each kind of instructions, and by the reference kernels.
 void check_everywhere(const CallSet& set, const std::string& family) {
-  std::string simd = family + ".simd", vnni = family + ".vnni";
+  std::string x86 = family + ".x86", vnni = family + ".x86_vnni";
   Result<Target> native = make_target("host", "native");
   REQUIRE(native.ok());
   for (const auto& [level, bytes] : {std::pair{"x86-64", 16}, {"x86-64-v3", 32}, {"x86-64-v4", 64}}) {
     if (native->integer_vector_bytes >= bytes)
-      CHECK(set.check(level, false).count(simd) == 1);
+      CHECK(set.check(level, false).count(x86) == 1);
     else
       WARN("this processor is no " << level << ": not tested");
   }
@@ -221,7 +221,7 @@ TEST_CASE("emitted integer dense layers of all rows equal the independent evalua
   LayerNumbers numbers(23);
   for (int i = 0; i < kLayersPerBundle; ++i) with_byte_types(i, [&]<class X, class W, class Y>() { add_dense<X, W, Y>(set, numbers); });
   check_everywhere(set, "qdense");
-  CHECK(set.check("x86-64-v2", false).count("qdense.simd") == 1);  // another way to widen bytes
+  CHECK(set.check("x86-64-v2", false).count("qdense.x86") == 1);  // another way to widen bytes
 }
 
 TEST_CASE("emitted integer average pools of all rows equal the independent evaluator") {
@@ -240,6 +240,6 @@ TEST_CASE("emitted sums of bytes by integers and by floats equal the independent
   CallSet set;
   LayerNumbers numbers(25);
   for (int i = 0; i < kLayersPerBundle; ++i) add_sum(set, numbers);
-  CHECK(set.check("native", false).count("qbinary.integer") == 1);
+  CHECK(set.check("native", false).count("qbinary.ref_integer") == 1);
   CHECK(set.check("native", true) == std::set<std::string>{"qbinary.ref"});
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Integer forms of binary operators on quantized bytes: nn::qbinary with the factors that the compiler found, against the independent
+// Integer forms of binary operators on quantized bytes: nn::ref::qbinary_integer with the factors that the compiler found, against the independent
 // evaluator for all pairs of operands.
 #include <catch2/catch.hpp>
 #include <cmath>
 
 #include "compiler/program/qbinary_rules.h"
 #include "nn/functors.h"
-#include "nn/qbinary.h"
+#include "nn/ref/qbinary.h"
 #include "tests/kernels/integer_layers.h"
 #include "tests/kernels/integer_oracle.h"
 
@@ -46,7 +46,7 @@ bool check_form(const QBinary& d, std::string_view functor, OracleF f) {
     b.push_back(static_cast<B>(i));
   }
   std::vector<Y> y(65536), want;
-  nn::qbinary<F, nn::fn::none>(formed, a.data(), b.data(), y.data());
+  nn::ref::qbinary_integer<F, nn::fn::none>(formed, a.data(), b.data(), y.data());
   for (A left : a)
     for (B right : b) {
       float real = f(oracle::product(static_cast<float>(left - d.a_zero_point), d.a_scale), oracle::product(static_cast<float>(right - d.b_zero_point), d.b_scale));

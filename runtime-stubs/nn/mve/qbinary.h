@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: 0BSD
 // Sums and differences of two quantized tensors by MVE: (a * a_factor + b * b_factor + offset) / 2^shift for 4 elements at a time; see
-// ../qbinary.h for these numbers.
+// ../ref/qbinary.h for these numbers.
 #pragma once
 
 #include <arm_mve.h>
 
-#include "../qbinary.h"
+#include "../ref/qbinary.h"
 
 namespace nn::mve {
 
@@ -21,7 +21,7 @@ KILN_INLINE int32x4_t qbinary_values(const D& d, int32x4_t a, int32x4_t b) {
   return vminq_s32(vmaxq_s32(vshlq_r_s32(sum, -d.shift), vdupq_n_s32(d.low)), vdupq_n_s32(d.high));
 }
 
-// As nn::qbinary, for rows whose elements lie one after the other in both operands.
+// As ref::qbinary_integer, for rows whose elements lie one after the other in both operands.
 template <class F, class Act, class D, class A, class B, class Y>
 KILN_INLINE void qbinary(const D& d, const A* a, const B* b, Y* y) {
   const int32_t row = d.dims[d.rank - 1];

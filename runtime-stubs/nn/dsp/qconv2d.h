@@ -6,7 +6,7 @@
 #include "../rows.h"
 #include "qdense.h"
 
-namespace nn::arm {
+namespace nn::dsp {
 
 // `words` groups of a column that all hold x_zero_point.
 template <class X>
@@ -74,4 +74,4 @@ KILN_INLINE void qconv2d(const D& d, const X* x, const int8_t* w, const int32_t*
   }
 }
 
-}  // namespace nn::arm
+}  // namespace nn::dsp

@@ -6,7 +6,7 @@
 
 #include "../requant.h"
 
-namespace nn::arm {
+namespace nn::dsp {
 
 KILN_INLINE uint32_t load_word(const void* p) {
   uint32_t word;
@@ -87,4 +87,4 @@ KILN_INLINE int32_t requantize_sum(const D& d, int32_t sum, float m, float adden
 #endif
 }
 
-}  // namespace nn::arm
+}  // namespace nn::dsp

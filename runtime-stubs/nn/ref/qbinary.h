@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: 0BSD
 // Sums and products of two quantized tensors by integer operations only, with factors for which the compiler has proved that they give
-// the result of ref::qbinary for every pair of operands.
+// the result of qbinary for every pair of operands.
 #pragma once
 
-#include "functors.h"
-#include "ref/elementwise.h"
-#include "requant.h"
+#include "../functors.h"
+#include "../requant.h"
+#include "elementwise.h"
 
-namespace nn {
+namespace nn::ref {
 
 namespace detail {
 
@@ -35,19 +35,19 @@ struct qbinary_form<fn::mul> { using type = product_form; };
 // F is fn::add, fn::sub or fn::mul; the activation is in low and high. d has, besides the fields of the descriptor: a_factor, b_factor,
 // offset, shift. y may be an operand that has its shape and element size.
 template <class F, class Act, class D, class A, class B, class Y>
-KILN_INLINE void qbinary(const D& d, const A* a, const B* b, Y* y) {
+KILN_INLINE void qbinary_integer(const D& d, const A* a, const B* b, Y* y) {
   const int32_t row = d.dims[d.rank - 1];
   const int32_t a_step = d.a_strides[d.rank - 1], b_step = d.b_strides[d.rank - 1];
   int32_t index[8] = {};
   do {
-    const A* row_a = a + ref::detail::row_offset(d, index, d.a_strides);
-    const B* row_b = b + ref::detail::row_offset(d, index, d.b_strides);
+    const A* row_a = a + detail::row_offset(d, index, d.a_strides);
+    const B* row_b = b + detail::row_offset(d, index, d.b_strides);
     for (int32_t i = 0; i < row; ++i) {
       const int32_t value = detail::qbinary_value<typename detail::qbinary_form<F>::type>(d, row_a[i * a_step], row_b[i * b_step]);
       y[i] = static_cast<Y>(min(max(value, d.low), d.high));
     }
     y += row;
-  } while (ref::detail::next_row(d, index));
+  } while (detail::next_row(d, index));
 }
 
-}  // namespace nn
+}  // namespace nn::ref

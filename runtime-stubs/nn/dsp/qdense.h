@@ -9,7 +9,7 @@
 
 #include "dsp.h"
 
-namespace nn::arm {
+namespace nn::dsp {
 
 inline constexpr int32_t kPixels = 4;
 
@@ -175,4 +175,4 @@ KILN_INLINE void qdense_row(const D& d, const X* x, const int8_t* w, const int32
   }
 }
 
-}  // namespace nn::arm
+}  // namespace nn::dsp

@@ -6,7 +6,7 @@
 #include "../rows.h"
 #include "dsp.h"
 
-namespace nn::arm {
+namespace nn::dsp {
 
 KILN_INLINE int32_t block_channel(int32_t block, int32_t channels) { return block + 4 <= channels ? block : channels - 4; }
 
@@ -201,4 +201,4 @@ KILN_INLINE void qdepthwise2d_3x3(const D& d, const X* x, const int8_t* w, const
   }
 }
 
-}  // namespace nn::arm
+}  // namespace nn::dsp
