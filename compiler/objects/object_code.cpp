@@ -16,7 +16,7 @@
 #include <map>
 #include <set>
 
-#include "compiler/objects/instructions.h"
+#include "compiler/objects/machine.h"
 
 namespace kiln {
 namespace {
@@ -41,38 +41,17 @@ Use use_of(const ELFSectionRef& section, llvm::StringRef name) {
   return flags & elf::SHF_WRITE ? Use::data : Use::constants;
 }
 
-bool is_branch(uint16_t machine, uint64_t type) {
-  if (machine == elf::EM_ARM) {
-    switch (type) {
-      case elf::R_ARM_CALL:
-      case elf::R_ARM_JUMP24:
-      case elf::R_ARM_THM_CALL:
-      case elf::R_ARM_THM_JUMP24:
-      case elf::R_ARM_THM_JUMP19:
-      case elf::R_ARM_THM_JUMP11:
-      case elf::R_ARM_THM_JUMP8:
-        return true;
-      default:
-        return false;
-    }
-  }
-  switch (type) {
-    case elf::R_RISCV_CALL:
-    case elf::R_RISCV_CALL_PLT:
-    case elf::R_RISCV_JAL:
-    case elf::R_RISCV_BRANCH:
-    case elf::R_RISCV_RVC_JUMP:
-    case elf::R_RISCV_RVC_BRANCH:
-      return true;
-    default:
-      return false;
-  }
-}
-
 /// The part of a function that GCC moves out of the way belongs to it.
 std::string without_cold(const std::string& symbol) {
   size_t at = symbol.find(".cold");
   return at == std::string::npos ? symbol : symbol.substr(0, at);
+}
+
+/// "Arm or RISC-V".
+std::string machine_names() {
+  std::vector<std::string_view> names;
+  for (const Machine& machine : machines()) names.push_back(machine.name);
+  return fmt::format("{}", fmt::join(names, " or "));
 }
 
 Diagnostic unreadable(const ObjectInput& input, const std::string& what) {
@@ -88,8 +67,8 @@ struct Place {
 /// One object on its way into the result.
 class Reader {
  public:
-  Reader(const ObjectInput& input, const ELFObjectFileBase& file, const std::string& weights_namespace, ObjectCode& out)
-      : input_(input), file_(file), weights_namespace_(weights_namespace), out_(out) {}
+  Reader(const ObjectInput& input, const ELFObjectFileBase& file, const Machine& machine, const std::string& weights_namespace, ObjectCode& out)
+      : input_(input), file_(file), machine_(machine), weights_namespace_(weights_namespace), out_(out) {}
 
   Status read() {
     read_symbols();
@@ -110,7 +89,6 @@ class Reader {
   };
 
   [[nodiscard]] Diagnostic broken(const std::string& what) const { return unreadable(input_, what); }
-  [[nodiscard]] bool is_arm() const { return file_.getEMachine() == elf::EM_ARM; }
 
   static std::string text(llvm::Expected<llvm::StringRef> name) {
     if (name) return name->str();
@@ -153,7 +131,7 @@ class Reader {
     }
     if (*section == file_.section_end()) return std::nullopt;
     uint64_t value = symbol.getValue().get();
-    if (is_arm() && symbol.getELFType() == elf::STT_FUNC) value &= ~uint64_t{1};  // the bit that says Thumb
+    if (symbol.getELFType() == elf::STT_FUNC) value &= ~machine_.function_bit;
     return Place{(*section)->getIndex(), value};
   }
 
@@ -222,7 +200,8 @@ class Reader {
       const ELFSymbolRef symbol = *relocation->second.getSymbol();
       std::optional<Place> place = place_of(symbol);
       if (!place) continue;
-      place->offset += is_arm() ? addend & ~uint64_t{1} : static_cast<uint64_t>(addend_of(relocation->second));
+      if (ELFSectionRef(relocations).getType() == elf::SHT_RELA) addend = static_cast<uint64_t>(addend_of(relocation->second));
+      place->offset += addend & ~machine_.function_bit;
       if (const Part* part = part_at(*place)) found(part->function, static_cast<int64_t>(bytes));
     }
     return Done{};
@@ -279,7 +258,7 @@ class Reader {
       const std::string name = text(symbol.getName());
       const std::optional<Place> place = place_of(symbol);
       const Part* from = part_at({(*target)->getIndex(), relocation.getOffset()});
-      if (use == Use::code && from && is_branch(file_.getEMachine(), relocation.getType()))
+      if (use == Use::code && from && machine_.is_branch(relocation.getType()))
         add_branch(*from, symbol, name, place);
       else if (place && symbol.getELFType() == elf::STT_FUNC)
         out_.indirect = fmt::format("the address of {} is taken", readable_symbol(name));
@@ -316,15 +295,17 @@ class Reader {
         if (part.offset + part.bytes > contents->size()) continue;
         std::string_view code(contents->data() + part.offset, part.bytes);
         CodeFunction& function = out_.functions[part.function];
-        if (is_arm() ? thumb_calls_start(code) : riscv_calls_start(code)) function.unbounded = "it calls itself";
-        if (!is_arm() && riscv_reads_vlenb(code)) function.unbounded = "its frame depends on the length of the core's vectors";
-        if (is_arm() && !input_.stack_usage.empty() && function.frame_bytes) *function.frame_bytes += thumb_argument_bytes(code);
+        if (machine_.calls_start(code)) function.unbounded = "it calls itself";
+        if (const std::string_view why = machine_.varying_frame ? machine_.varying_frame(code) : ""; !why.empty()) function.unbounded = why;
+        if (machine_.unstated_frame_bytes && !input_.stack_usage.empty() && function.frame_bytes)
+          *function.frame_bytes += machine_.unstated_frame_bytes(code);
       }
     }
   }
 
   const ObjectInput& input_;
   const ELFObjectFileBase& file_;
+  const Machine& machine_;
   const std::string& weights_namespace_;
   ObjectCode& out_;
   std::map<uint64_t, std::vector<Part>> parts_;  ///< by section index
@@ -363,9 +344,9 @@ Result<ObjectCode> read_objects(std::span<const ObjectInput> objects, const std:
     auto file = llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(input.bytes, input.name));
     if (!file) return unreadable(input, llvm::toString(file.takeError()));
     const auto* object = llvm::dyn_cast<ELFObjectFileBase>(file->get());
-    if (!object || !object->isLittleEndian() || (object->getEMachine() != elf::EM_ARM && object->getEMachine() != elf::EM_RISCV))
-      return unreadable(input, "it is not for Arm or RISC-V");
-    Reader reader(input, *object, weights_namespace, code);
+    const Machine* machine = object && object->isLittleEndian() ? find_machine(object->getEMachine()) : nullptr;
+    if (!machine) return unreadable(input, fmt::format("it is not for {}", machine_names()));
+    Reader reader(input, *object, *machine, weights_namespace, code);
     if (Status s = reader.read(); !s) return std::move(s).diagnostic();
     undefined.merge(reader.undefined);
     defined.merge(reader.defined);

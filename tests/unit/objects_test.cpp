@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "compiler/objects/instructions.h"
+#include "compiler/objects/machine.h"
 #include "compiler/objects/runtime_symbols.h"
 #include "compiler/objects/stack_bound.h"
 #include "compiler/runner/process.h"
@@ -306,4 +307,19 @@ TEST_CASE("vectors saved on the stack are noticed") {
   CHECK(thumb_argument_bytes(words({0xe92db084, 0x4ff0})) == 16);   // sub sp, #16; push.w
   CHECK(thumb_argument_bytes(words({0xb082b5f0})) == 0);            // push; sub sp, #8: the frame itself
   CHECK_FALSE(thumb_calls_start(words({0xbf00bf00, 0xfffef7ff})));  // a call whose relocation is not applied yet
+}
+
+TEST_CASE("object code of other machines is refused by name") {
+  constexpr uint16_t kArm = 40, kX86 = 62, kRiscv = 243;  // e_machine
+  REQUIRE((find_machine(kArm) && find_machine(kRiscv)));
+  CHECK(find_machine(kArm)->name == "Arm");
+  CHECK(find_machine(kRiscv)->name == "RISC-V");
+  CHECK(find_machine(kX86) == nullptr);
+  std::string header("\x7f" "ELF\x02\x01\x01", 7);
+  header.resize(64);
+  header[16] = 1, header[18] = kX86, header[20] = 1, header[52] = 64;  // relocatable, for x86-64, version, size of the header
+  const std::vector<ObjectInput> inputs{{"x.o", header, {}}};
+  Result<ObjectCode> code = read_objects(inputs, "m::weights::");
+  REQUIRE_FALSE(code.ok());
+  CHECK(code.diagnostic().message == "cannot read the object code: it is not for Arm or RISC-V.");
 }
