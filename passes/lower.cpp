@@ -91,7 +91,7 @@ Result<Program> lower(const Graph& graph, const std::string& name, PassContext&,
     const Node& node = graph.node(id);
     if (!node.op->lower)
       return error(DiagId::unsupported_node, "this operator cannot be compiled when its inputs are not constant.").at_node(where(node));
-    if (Status s = node.op->lower(graph, node, lowering); !s) return std::move(s).diagnostic().at_node(where(node));
+    if (Status s = node.op->lower(graph.args(id), node, lowering); !s) return std::move(s).diagnostic().at_node(where(node));
   }
   for (size_t i = 0; i < graph.outputs().size(); ++i) {
     ValueId v = graph.outputs()[i];

@@ -17,6 +17,12 @@ struct TestVector {
   std::vector<Tensor> inputs, outputs;
 };
 
+/// How far a float may be from what is expected: |a - b| <= absolute + relative * |b|.
+struct Tolerance {
+  double absolute = 1e-5;
+  double relative = 1e-4;
+};
+
 struct BundleOptions {
   std::vector<TestVector> vectors;  ///< for the self-test; without any, no selftest/ is written
   Tolerance tolerance;              ///< of float outputs in the self-test

@@ -81,12 +81,6 @@ inline constexpr uint32_t kFusesActivation = 1u << 4;
 /// Takes elements of every type as they are. All others compute f16 and bf16 as f32 only.
 inline constexpr uint32_t kAnyElements = 1u << 5;
 
-/// How far the emitted code may be from ONNX Runtime: |a - b| <= absolute + relative * |b|.
-struct Tolerance {
-  double absolute = 1e-5;
-  double relative = 1e-4;
-};
-
 struct OpDef {
   std::string_view name = "";     ///< of the core operator, in IR text; empty when the operator is always decomposed
   std::string_view summary = "";  ///< one line for `kiln ops`
@@ -103,14 +97,13 @@ struct OpDef {
   /// Reference evaluation, by the kernels of runtime-stubs/nn/ref. All inputs are constants.
   Result<std::vector<Tensor>> (*eval)(const OpArgs&) = nullptr;
   /// Describes the kernel call(s) that compute the node.
-  Status (*lower)(const Graph&, const Node&, Lowering&) = nullptr;
+  Status (*lower)(const OpArgs&, const Node&, Lowering&) = nullptr;
   /// With all operands of full rank permuted by `perm` (operand i of the result: permute(shape, perm)), changes `attrs` so that the
   /// result is permuted alike; false when the operator cannot. Passes move transposes across it then. Null: cannot, except that
   /// kElementwise operators need no change.
   bool (*permute)(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) = nullptr;
   /// Multiply-accumulates.
   int64_t (*macs)(const OpArgs&) = nullptr;
-  Tolerance tolerance = {};
 
   [[nodiscard]] bool is_core() const { return !name.empty(); }
   [[nodiscard]] bool is(uint32_t trait) const { return (traits & trait) != 0; }

@@ -10,7 +10,6 @@ namespace kiln {
 enum class Stage {
   imported,   ///< single assignment, order, use lists, and `infer` of each node agrees with the stored types
   canonical,  ///< + no node has only constant inputs
-  lowered,    ///< + each node's operator has a `lower` hook
 };
 
 /// The first violation as bad_ir_text; the caller decides whether it is the user's (parsed text) or our fault (after a pass).

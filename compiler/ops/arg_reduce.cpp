@@ -47,11 +47,11 @@ EvalResult eval_arg(const OpArgs& args) {
   });
 }
 
-Status lower_arg(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_arg(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "arg_reduce";
   call.functors = {std::string(comparison(*node.op, node.attrs))};
-  call.descriptor = arg_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = arg_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0])};
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call), std::string(node.op->name));

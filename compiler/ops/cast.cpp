@@ -51,12 +51,12 @@ EvalResult eval_cast(const OpArgs& args) {
   });
 }
 
-Status lower_cast(const Graph& graph, const Node& node, Lowering& lowering) {
-  const DType from = graph.type(node.inputs[0]).dtype, to = graph.type(node.outputs[0]).dtype;
+Status lower_cast(const OpArgs& args, const Node& node, Lowering& lowering) {
+  const DType from = args.in(0).dtype, to = args.outputs[0]->dtype;
   KernelCall call;
   call.family = "cast";
   call.functors = {format_functor(from), format_functor(to)};
-  call.descriptor = unary_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = unary_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0])};
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call), fmt::format("cast {} to {}", dtype_name(from), dtype_name(to)));
@@ -99,7 +99,7 @@ EvalResult eval_bit_cast(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_bit_cast(const Graph&, const Node& node, Lowering& lowering) {
+Status lower_bit_cast(const OpArgs&, const Node& node, Lowering& lowering) {
   lowering.view(node.outputs[0], lowering.tensor(node.inputs[0]));
   return Done{};
 }

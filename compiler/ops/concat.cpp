@@ -69,8 +69,7 @@ bool place_inside(Lowering& lowering, TensorId piece, TensorId whole, int64_t of
   return true;
 }
 
-Status lower_concat(const Graph& graph, const Node& node, Lowering& lowering) {
-  OpArgs args = graph.args(graph.value(node.outputs[0]).producer);
+Status lower_concat(const OpArgs& args, const Node& node, Lowering& lowering) {
   TensorId y = lowering.tensor(node.outputs[0]);
   std::vector<StridedCopy> copies = piece_copies(args);
   for (size_t i = 0; i < copies.size(); ++i) {

@@ -128,15 +128,14 @@ EvalResult eval_conv2d(const OpArgs& args) {
   });
 }
 
-Status lower_conv2d(const Graph& graph, const Node& node, Lowering& lowering) {
-  OpArgs args = graph.args(graph.value(node.outputs[0]).producer);
+Status lower_conv2d(const OpArgs& args, const Node& node, Lowering& lowering) {
   Conv2d d = conv2d_descriptor(args);
   Window window = conv2d_window(args);
   Activation activation = activation_of(node.attrs);
   std::string label = "conv2d";
   KernelCall call;
   ConvKind kind = conv2d_kind(args);
-  TensorId weights = kind == ConvKind::depthwise ? lowering.constant(channels_innermost(*args.constant(1)), graph.value(node.inputs[1]).name)
+  TensorId weights = kind == ConvKind::depthwise ? lowering.constant(channels_innermost(*args.constant(1)), lowering.graph().value(node.inputs[1]).name)
                                                  : lowering.tensor(node.inputs[1]);
   if (kind == ConvKind::pointwise || kind == ConvKind::dense) {
     label = kind == ConvKind::pointwise ? "pointwise" : "dense";

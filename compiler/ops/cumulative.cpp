@@ -31,11 +31,11 @@ EvalResult eval_cumulative(const OpArgs& args) {
   });
 }
 
-Status lower_cumulative(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_cumulative(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "cumulative";
   call.functors = {node.op == &ops::cumulative_sum ? "reduce_sum" : "reduce_prod"};
-  call.descriptor = cumulative_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = cumulative_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0])};
   call.outputs = {lowering.tensor(node.outputs[0])};
   call.in_place = {0};

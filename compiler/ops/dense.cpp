@@ -40,8 +40,7 @@ EvalResult eval_dense(const OpArgs& args) {
   });
 }
 
-Status lower_dense(const Graph& graph, const Node& node, Lowering& lowering) {
-  OpArgs args = graph.args(graph.value(node.outputs[0]).producer);
+Status lower_dense(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "dense";
   call.functors = {activation_of(node.attrs).functor};
@@ -116,10 +115,10 @@ EvalResult eval_matmul(const OpArgs& args) {
   });
 }
 
-Status lower_matmul(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_matmul(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "matmul";
-  call.descriptor = matmul_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = matmul_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0]), lowering.tensor(node.inputs[1])};
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call));

@@ -72,38 +72,37 @@ Result<TensorType> infer_binary_type(const OpArgs& args, TypeSet allowed, Result
   return TensorType{result == ResultType::same ? a.dtype : DType::boolean, *std::move(shape), {}};
 }
 
-std::vector<InPlace> in_place_inputs(const Graph& graph, const Node& node) {
-  const TensorType& y = graph.type(node.outputs[0]);
+std::vector<InPlace> in_place_inputs(const OpArgs& args) {
+  const TensorType& y = *args.outputs[0];
   std::vector<InPlace> out;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    const TensorType& x = graph.type(node.inputs[i]);
-    if (x.dtype == y.dtype && x.shape == y.shape && !graph.constant(node.inputs[i])) out.emplace_back(i);
+  for (size_t i = 0; i < args.inputs.size(); ++i) {
+    const TensorType& x = args.in(i);
+    if (x.dtype == y.dtype && x.shape == y.shape && !args.constant(i)) out.emplace_back(i);
   }
   return out;
 }
 
-Status lower_unary(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_unary(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "unary";
   call.functors = {std::string(node.op->functor)};
-  call.descriptor = unary_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = unary_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0])};
   call.outputs = {lowering.tensor(node.outputs[0])};
-  call.in_place = in_place_inputs(graph, node);
+  call.in_place = in_place_inputs(args);
   lowering.call(node, std::move(call));
   return Done{};
 }
 
-Status lower_binary(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_binary(const OpArgs& args, const Node& node, Lowering& lowering) {
   const Activation activation = activation_of(node.attrs);
   KernelCall call;
   call.family = "binary";
   call.functors = {std::string(node.op->functor), activation.functor};
-  call.descriptor = binary_descriptor(graph.type(node.inputs[0]).shape, graph.type(node.inputs[1]).shape,
-                                      graph.type(node.outputs[0]).shape, activation);
+  call.descriptor = binary_descriptor(args.in(0).shape, args.in(1).shape, args.outputs[0]->shape, activation);
   call.inputs = {lowering.tensor(node.inputs[0]), lowering.tensor(node.inputs[1])};
   call.outputs = {lowering.tensor(node.outputs[0])};
-  call.in_place = in_place_inputs(graph, node);
+  call.in_place = in_place_inputs(args);
   lowering.call(node, std::move(call));
   return Done{};
 }

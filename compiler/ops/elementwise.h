@@ -58,11 +58,11 @@ Binary binary_descriptor(const Shape& a, const Shape& b, const Shape& y, const A
 
 Result<TensorType> infer_unary_type(const OpArgs& args, TypeSet allowed, ResultType result);
 Result<TensorType> infer_binary_type(const OpArgs& args, TypeSet allowed, ResultType result);
-Status lower_unary(const Graph& graph, const Node& node, Lowering& lowering);
-Status lower_binary(const Graph& graph, const Node& node, Lowering& lowering);
+Status lower_unary(const OpArgs& args, const Node& node, Lowering& lowering);
+Status lower_binary(const OpArgs& args, const Node& node, Lowering& lowering);
 
 /// Which inputs of a node may be overwritten by its first output: those of its shape and type, constants excepted.
-std::vector<InPlace> in_place_inputs(const Graph& graph, const Node& node);
+std::vector<InPlace> in_place_inputs(const OpArgs& args);
 
 template <TypeSet kTypes, ResultType kResult>
 InferResult infer_unary(const OpArgs& args) {

@@ -35,8 +35,8 @@ bool permute_expand(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) 
   return true;
 }
 
-Status lower_expand(const Graph& graph, const Node& node, Lowering& lowering) {
-  lower_copy(node, lowering, expand_copy(graph.type(node.inputs[0]), node.attrs));
+Status lower_expand(const OpArgs& args, const Node& node, Lowering& lowering) {
+  lower_copy(node, lowering, expand_copy(args.in(0), node.attrs));
   return Done{};
 }
 
@@ -96,8 +96,8 @@ bool permute_tile(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) {
   return true;
 }
 
-Status lower_tile(const Graph& graph, const Node& node, Lowering& lowering) {
-  lower_copy(node, lowering, tile_copy(graph.type(node.inputs[0]), node.attrs.ints("repeats")));
+Status lower_tile(const OpArgs& args, const Node& node, Lowering& lowering) {
+  lower_copy(node, lowering, tile_copy(args.in(0), node.attrs.ints("repeats")));
   return Done{};
 }
 

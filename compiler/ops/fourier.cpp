@@ -51,10 +51,10 @@ EvalResult eval_dft(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_dft(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_dft(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "dft";
-  call.descriptor = dft_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = dft_descriptor(args);
   for (ValueId input : node.inputs) call.inputs.push_back(lowering.tensor(input));
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call));

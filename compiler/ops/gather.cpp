@@ -60,10 +60,10 @@ EvalResult eval_gather(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_gather(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_gather(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "gather";
-  call.descriptor = gather_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = gather_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0]), lowering.tensor(node.inputs[1])};
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call));

@@ -61,10 +61,10 @@ EvalResult eval_grid_sample(const OpArgs& args) {
   });
 }
 
-Status lower_grid_sample(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_grid_sample(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "grid_sample";
-  call.descriptor = grid_sample_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = grid_sample_descriptor(args);
   for (ValueId v : node.inputs) call.inputs.push_back(lowering.tensor(v));
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call));

@@ -39,10 +39,10 @@ EvalResult eval_group_norm(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_group_norm(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_group_norm(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "group_norm";
-  call.descriptor = group_norm_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = group_norm_descriptor(args);
   for (ValueId v : node.inputs) call.inputs.push_back(lowering.tensor(v));
   call.outputs = {lowering.tensor(node.outputs[0])};
   call.in_place = {0};

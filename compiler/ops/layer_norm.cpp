@@ -77,8 +77,7 @@ EvalResult eval_qlayer_norm(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_layer_norm(const Graph& graph, const Node& node, Lowering& lowering) {
-  OpArgs args = graph.args(graph.value(node.outputs[0]).producer);
+Status lower_layer_norm(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = std::string(node.op->name);
   if (node.op == &ops::layer_norm) call.descriptor = layer_norm_descriptor<LayerNorm>(args);
@@ -108,10 +107,10 @@ EvalResult eval_rms_norm(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_rms_norm(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_rms_norm(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "rms_norm";
-  call.descriptor = layer_norm_descriptor<LayerNorm>(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = layer_norm_descriptor<LayerNorm>(args);
   for (ValueId v : node.inputs) call.inputs.push_back(lowering.tensor(v));
   call.outputs = {lowering.tensor(node.outputs[0])};
   call.in_place = {0};

@@ -50,10 +50,10 @@ EvalResult eval_suppression(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_suppression(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_suppression(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "non_max_suppression";
-  call.descriptor = suppression_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = suppression_descriptor(args);
   for (ValueId input : node.inputs) call.inputs.push_back(lowering.tensor(input));
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call));

@@ -89,8 +89,8 @@ bool permute_pad(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) {
   return true;
 }
 
-Status lower_pad(const Graph& graph, const Node& node, Lowering& lowering) {
-  const TensorType& x = graph.type(node.inputs[0]);
+Status lower_pad(const OpArgs& args, const Node& node, Lowering& lowering) {
+  const TensorType& x = args.in(0);
   bool has_value = node.inputs.size() > 1 && node.inputs[1] != kNoValue;
   KernelCall call;
   call.family = "pad";

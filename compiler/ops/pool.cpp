@@ -65,10 +65,10 @@ EvalResult eval_average_pool(const OpArgs& args) {
   });
 }
 
-Status lower_pool(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_pool(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = std::string(node.op->name);
-  call.descriptor = pool_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = pool_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0])};
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call));
@@ -126,8 +126,8 @@ EvalResult eval_qaverage_pool(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_qaverage_pool(const Graph& graph, const Node& node, Lowering& lowering) {
-  QPool pool = qpool(graph.args(graph.value(node.outputs[0]).producer));
+Status lower_qaverage_pool(const OpArgs& args, const Node& node, Lowering& lowering) {
+  QPool pool = qpool(args);
   KernelCall call;
   call.family = "qaverage_pool2d";
   call.descriptor = pool.descriptor;

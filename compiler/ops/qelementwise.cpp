@@ -66,17 +66,17 @@ EvalResult eval_qbinary(const OpArgs& args) {
   })};
 }
 
-Status lower_qbinary(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_qbinary(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "qbinary";
   call.functors = {node.attrs.s("functor"), "none"};
-  call.descriptor = qbinary_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = qbinary_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0]), lowering.tensor(node.inputs[1])};
   call.outputs = {lowering.tensor(node.outputs[0])};
-  const TensorType& y = graph.type(node.outputs[0]);
+  const TensorType& y = *args.outputs[0];
   for (size_t i = 0; i < 2; ++i) {
-    const TensorType& x = graph.type(node.inputs[i]);
-    if (x.shape == y.shape && element_bytes(x.dtype) == element_bytes(y.dtype) && !graph.constant(node.inputs[i])) call.in_place.emplace_back(i);
+    const TensorType& x = args.in(i);
+    if (x.shape == y.shape && element_bytes(x.dtype) == element_bytes(y.dtype) && !args.constant(i)) call.in_place.emplace_back(i);
   }
   bool clamps = node.attrs.has("low") || node.attrs.has("high");
   lowering.call(node, std::move(call), node.attrs.s("functor") + (clamps ? "+clamp" : ""));
@@ -133,15 +133,15 @@ EvalResult eval_qunary(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_qunary(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_qunary(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "qunary";
   std::string functor = node.attrs.s("functor", "none");
   call.functors = {functor};
-  call.descriptor = qunary_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = qunary_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0])};
   call.outputs = {lowering.tensor(node.outputs[0])};
-  if (element_bytes(graph.type(node.inputs[0]).dtype) == element_bytes(graph.type(node.outputs[0]).dtype)) call.in_place = {0};
+  if (element_bytes(args.in(0).dtype) == element_bytes(args.outputs[0]->dtype)) call.in_place = {0};
   lowering.call(node, std::move(call), functor == "none" ? "requantize" : functor);
   return Done{};
 }
@@ -167,13 +167,13 @@ EvalResult eval_lookup(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_lookup(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_lookup(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "lookup";
-  call.descriptor = lookup_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = lookup_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0]), lowering.tensor(node.inputs[1])};
   call.outputs = {lowering.tensor(node.outputs[0])};
-  if (element_bytes(graph.type(node.outputs[0]).dtype) == 1) call.in_place = {0};
+  if (element_bytes(args.outputs[0]->dtype) == 1) call.in_place = {0};
   lowering.call(node, std::move(call));
   return Done{};
 }

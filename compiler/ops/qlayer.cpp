@@ -150,15 +150,14 @@ EvalResult eval_qconv2d(const OpArgs& args) {
   })};
 }
 
-Status lower_qconv2d(const Graph& graph, const Node& node, Lowering& lowering) {
-  OpArgs args = graph.args(graph.value(node.outputs[0]).producer);
+Status lower_qconv2d(const OpArgs& args, const Node& node, Lowering& lowering) {
   Result<QLayerConstants> constants = qlayer_constants(args);
   if (!constants) return std::move(constants).diagnostic();
   QConv2d d = qconv2d_descriptor(args, *constants);
   KernelCall call;
   std::string label = "conv2d";
   ConvKind kind = conv2d_kind(args);
-  TensorId weights = kind == ConvKind::depthwise ? lowering.constant(channels_innermost(*args.constant(1)), graph.value(node.inputs[1]).name)
+  TensorId weights = kind == ConvKind::depthwise ? lowering.constant(channels_innermost(*args.constant(1)), lowering.graph().value(node.inputs[1]).name)
                                                  : lowering.tensor(node.inputs[1]);
   if (kind == ConvKind::pointwise || kind == ConvKind::dense) {
     label = kind == ConvKind::pointwise ? "pointwise" : "dense";
@@ -220,8 +219,7 @@ EvalResult eval_qdense(const OpArgs& args) {
   })};
 }
 
-Status lower_qdense(const Graph& graph, const Node& node, Lowering& lowering) {
-  OpArgs args = graph.args(graph.value(node.outputs[0]).producer);
+Status lower_qdense(const OpArgs& args, const Node& node, Lowering& lowering) {
   Result<QLayerConstants> constants = qlayer_constants(args);
   if (!constants) return std::move(constants).diagnostic();
   KernelCall call;
@@ -264,10 +262,10 @@ EvalResult eval_qmatmul(const OpArgs& args) {
   })};
 }
 
-Status lower_qmatmul(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_qmatmul(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "qmatmul";
-  call.descriptor = qmatmul_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = qmatmul_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0]), lowering.tensor(node.inputs[1])};
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call), label_of(node, "matmul"));

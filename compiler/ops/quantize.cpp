@@ -69,8 +69,8 @@ EvalResult eval_dequantize(const OpArgs& args) {
 }
 
 /// Both: the grid's tables are constants.
-Status lower_conversion(const Graph& graph, const Node& node, Lowering& lowering) {
-  const TensorType& y = graph.type(node.outputs[0]);
+Status lower_conversion(const OpArgs& args, const Node& node, Lowering& lowering) {
+  const TensorType& y = *args.outputs[0];
   const Quant& quant = *y.quant;
   const std::string name = lowering.program().tensor(lowering.tensor(node.outputs[0])).name;
   auto count = static_cast<int64_t>(quant.scale.size());
@@ -107,10 +107,10 @@ EvalResult eval_dynamic_quantize(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y), std::move(scale), std::move(zero)};
 }
 
-Status lower_dynamic_quantize(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_dynamic_quantize(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "dynamic_quantize";
-  call.descriptor = dynamic_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = dynamic_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0])};
   for (ValueId y : node.outputs) call.outputs.push_back(lowering.tensor(y));
   lowering.call(node, std::move(call));

@@ -249,8 +249,7 @@ void lower_direction(const OpArgs& args, const RecurrentShape& s, const Node& no
   lowering.program().steps.back().macs /= s.directions;
 }
 
-Status lower_recurrent(const Graph& graph, const Node& node, Lowering& lowering) {
-  const OpArgs args = graph.args(graph.value(node.outputs[0]).producer);
+Status lower_recurrent(const OpArgs& args, const Node& node, Lowering& lowering) {
   const RecurrentShape s = shape_of(args);
   for (int64_t direction = 0; direction < s.directions; ++direction) lower_direction(args, s, node, direction, lowering);
   return Done{};

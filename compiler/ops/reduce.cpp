@@ -75,11 +75,11 @@ EvalResult eval_reduce(const OpArgs& args) {
   });
 }
 
-Status lower_reduce(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_reduce(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "reduce";
   call.functors = {std::string(node.op->name)};
-  call.descriptor = reduce_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = reduce_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0])};
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call));
@@ -124,10 +124,10 @@ EvalResult eval_qreduce(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_qreduce(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_qreduce(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "qreduce_sum";
-  call.descriptor = qreduce_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = qreduce_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0])};
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call), "reduce_mean");

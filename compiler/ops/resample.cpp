@@ -41,10 +41,10 @@ EvalResult eval_resample(const OpArgs& args) {
   });
 }
 
-Status lower_resample(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_resample(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "resample";
-  call.descriptor = resample_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = resample_descriptor(args);
   for (ValueId v : node.inputs) call.inputs.push_back(lowering.tensor(v));
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call));

@@ -36,7 +36,7 @@ EvalResult eval_reshape(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_reshape(const Graph&, const Node& node, Lowering& lowering) {
+Status lower_reshape(const OpArgs&, const Node& node, Lowering& lowering) {
   lowering.view(node.outputs[0], lowering.tensor(node.inputs[0]));
   return Done{};
 }

@@ -86,10 +86,10 @@ EvalResult eval_linear(const OpArgs& args) {
   });
 }
 
-Status lower_resize(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_resize(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = node.op->name;
-  call.descriptor = resize_descriptor(graph.type(node.inputs[0]).shape, graph.type(node.outputs[0]).shape);
+  call.descriptor = resize_descriptor(args.in(0).shape, args.outputs[0]->shape);
   for (ValueId v : node.inputs) call.inputs.push_back(lowering.tensor(v));
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call));
@@ -128,10 +128,10 @@ EvalResult eval_qresize(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_qresize(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_qresize(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "qresize_linear2d";
-  call.descriptor = qresize_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = qresize_descriptor(args);
   for (ValueId v : node.inputs) call.inputs.push_back(lowering.tensor(v));
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call), "resize_linear2d");

@@ -50,10 +50,10 @@ EvalResult eval_roi_align(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_roi_align(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_roi_align(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "roi_align";
-  call.descriptor = roi_align_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = roi_align_descriptor(args);
   for (ValueId v : node.inputs) call.inputs.push_back(lowering.tensor(v));
   call.outputs = {lowering.tensor(node.outputs[0])};
   lowering.call(node, std::move(call));

@@ -69,12 +69,12 @@ EvalResult eval_scatter(const OpArgs& args) {
   });
 }
 
-Status lower_scatter(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_scatter(const OpArgs& args, const Node& node, Lowering& lowering) {
   const std::string reduction = node.attrs.s("reduction", "none");
   KernelCall call;
   call.family = "scatter";
   call.functors = {reduction == "none" ? "second" : reduction};
-  call.descriptor = scatter_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = scatter_descriptor(args);
   for (ValueId input : node.inputs) call.inputs.push_back(lowering.tensor(input));
   call.outputs = {lowering.tensor(node.outputs[0])};
   if (node.inputs[0] != node.inputs[1] && node.inputs[0] != node.inputs[2]) call.in_place = {0};

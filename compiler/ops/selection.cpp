@@ -49,11 +49,11 @@ EvalResult eval_top_k(const OpArgs& args) {
   });
 }
 
-Status lower_top_k(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_top_k(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "top_k";
   call.functors = {node.attrs.i("largest", 1) != 0 ? "greater" : "less"};
-  call.descriptor = top_k_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = top_k_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0])};
   for (ValueId y : node.outputs) call.outputs.push_back(lowering.tensor(y));
   lowering.call(node, std::move(call), "top_k");

@@ -49,8 +49,8 @@ bool permute_slice(const OpArgs&, std::span<const int64_t> perm, Attrs& attrs) {
   return true;
 }
 
-Status lower_slice(const Graph& graph, const Node& node, Lowering& lowering) {
-  lower_copy(node, lowering, slice_copy(graph.type(node.inputs[0]), node.attrs));
+Status lower_slice(const OpArgs& args, const Node& node, Lowering& lowering) {
+  lower_copy(node, lowering, slice_copy(args.in(0), node.attrs));
   return Done{};
 }
 

@@ -32,10 +32,10 @@ EvalResult eval_softmax(const OpArgs& args) {
   });
 }
 
-Status lower_softmax(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_softmax(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = std::string(node.op->name);
-  call.descriptor = softmax_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = softmax_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0])};
   call.outputs = {lowering.tensor(node.outputs[0])};
   call.in_place = {0};
@@ -88,13 +88,13 @@ EvalResult eval_qsoftmax(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_qsoftmax(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_qsoftmax(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "qsoftmax";
-  call.descriptor = qsoftmax_descriptor(graph.args(graph.value(node.outputs[0]).producer));
+  call.descriptor = qsoftmax_descriptor(args);
   call.inputs = {lowering.tensor(node.inputs[0]), lowering.constant(exponentials(node.attrs), lowering.program().tensor(lowering.tensor(node.outputs[0])).name + "_exp")};
   call.outputs = {lowering.tensor(node.outputs[0])};
-  if (element_bytes(graph.type(node.outputs[0]).dtype) == 1) call.in_place = {0};
+  if (element_bytes(args.outputs[0]->dtype) == 1) call.in_place = {0};
   lowering.call(node, std::move(call), "softmax");
   return Done{};
 }

@@ -32,8 +32,8 @@ StridedCopy transpose_copy(const TensorType& x, const Attrs& attrs) {
 
 EvalResult eval_transpose(const OpArgs& args) { return eval_copy(args, transpose_copy(args.in(0), args.attrs)); }
 
-Status lower_transpose(const Graph& graph, const Node& node, Lowering& lowering) {
-  lower_copy(node, lowering, transpose_copy(graph.type(node.inputs[0]), node.attrs));
+Status lower_transpose(const OpArgs& args, const Node& node, Lowering& lowering) {
+  lower_copy(node, lowering, transpose_copy(args.in(0), node.attrs));
   return Done{};
 }
 

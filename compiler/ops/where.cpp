@@ -41,14 +41,13 @@ EvalResult eval_where(const OpArgs& args) {
   return std::vector<Tensor>{std::move(y)};
 }
 
-Status lower_where(const Graph& graph, const Node& node, Lowering& lowering) {
+Status lower_where(const OpArgs& args, const Node& node, Lowering& lowering) {
   KernelCall call;
   call.family = "where";
-  call.descriptor = where_descriptor(graph.type(node.inputs[0]).shape, graph.type(node.inputs[1]).shape,
-                                     graph.type(node.inputs[2]).shape, graph.type(node.outputs[0]).shape);
+  call.descriptor = where_descriptor(args.in(0).shape, args.in(1).shape, args.in(2).shape, args.outputs[0]->shape);
   for (ValueId input : node.inputs) call.inputs.push_back(lowering.tensor(input));
   call.outputs = {lowering.tensor(node.outputs[0])};
-  call.in_place = in_place_inputs(graph, node);
+  call.in_place = in_place_inputs(args);
   lowering.call(node, std::move(call));
   return Done{};
 }

@@ -534,7 +534,7 @@ TEST_CASE("lowering an elementwise operator describes its call", "[elementwise]"
   Lowering lowering(t.graph, program);
   for (ValueId v : {y, z}) {
     const NodeId node = t.graph.value(v).producer;
-    REQUIRE(t.graph.node(node).op->lower(t.graph, t.graph.node(node), lowering).ok());
+    REQUIRE(t.graph.node(node).op->lower(t.graph.args(node), t.graph.node(node), lowering).ok());
   }
   const KernelCall& mul = program.steps[0].call;
   REQUIRE(mul.functors == std::vector<std::string>{"mul", "leaky_relu"});

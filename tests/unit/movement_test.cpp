@@ -17,7 +17,7 @@ namespace {
 std::vector<Tensor> run_program(const Graph& graph, size_t& copies) {
   Program program;
   Lowering lowering(graph, program);
-  for (NodeId id : graph.order()) REQUIRE(graph.node(id).op->lower(graph, graph.node(id), lowering).ok());
+  for (NodeId id : graph.order()) REQUIRE(graph.node(id).op->lower(graph.args(id), graph.node(id), lowering).ok());
   for (ValueId v : graph.outputs()) lowering.tensor(v);
   std::vector<std::vector<int32_t>> memory(program.tensor_count());
   for (size_t i = 0; i < memory.size(); ++i) memory[i].resize(static_cast<size_t>(program.tensor(TensorId(i)).type.elements()), -1);

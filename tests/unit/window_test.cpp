@@ -224,7 +224,7 @@ TEST_CASE("convolutions are lowered to the kernel of their kind, which computes 
 
     Program program;
     Lowering lowering(graph, program);
-    REQUIRE(ops::conv2d.lower(graph, *graph.producer(*y), lowering).ok());
+    REQUIRE(ops::conv2d.lower(graph.args(graph.value(*y).producer), *graph.producer(*y), lowering).ok());
     REQUIRE(program.steps.size() == 1);
     const KernelCall& call = program.steps[0].call;
     CHECK(call.family == families[kind]);
