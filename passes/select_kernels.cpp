@@ -12,12 +12,12 @@ namespace kiln {
 namespace {
 
 /// Why the row cannot be taken, or nothing.
-std::optional<std::string> refusal(const KernelRow& row, const Program& program, const KernelContext& context, const KernelOptions& options) {
+Refusal refusal(const KernelRow& row, const KernelContext& context, const KernelOptions& options) {
   if (options.reference_only && row.variant != "ref") return "only reference kernels were asked for";
   if ((row.needs & context.target.capabilities) != row.needs) return fmt::format("{} lacks what it needs", context.target.name);
-  DType dtype = program.tensor(context.call.inputs.front()).type.dtype;
-  if (row.types != "any" && row.types != dtype_name(dtype)) return fmt::format("it computes {}, the input is {}", row.types, dtype_name(dtype));
-  return row.refuse(context);
+  const DType dtype = context.program.tensor(context.call.inputs.front()).type.dtype;
+  if (row.input && *row.input != dtype) return fmt::format("it computes {}, the input is {}", dtype_name(*row.input), dtype_name(dtype));
+  return row.refuse ? row.refuse(context) : std::nullopt;
 }
 
 /// The floats in 16 bits, if all are finite and none changes: as bf16 where that is enough, which is less work to read, else as f16.
@@ -37,9 +37,9 @@ std::optional<Tensor> narrowed(const Tensor& wide) {
 
 /// Replaces the constant operands by what the row reads. A constant that several calls read keeps its own copy for each.
 void pack_constants(Program& program, KernelCall& call, const KernelContext& context, const KernelOptions& options) {
-  std::vector<std::optional<Tensor>> constants;
+  Constants constants;
   for (TensorId id : call.inputs) constants.push_back(program.tensor(id).constant);
-  std::vector<std::optional<Tensor>> packed = constants;
+  Constants packed = constants;
   if (call.row->pack) call.row->pack(context, packed);
   for (size_t i = 0; i < packed.size(); ++i) {
     if (!packed[i]) continue;
@@ -55,24 +55,29 @@ void pack_constants(Program& program, KernelCall& call, const KernelContext& con
   }
 }
 
+/// The first row of the target's sets that serves the call; null: none does.
+const KernelRow* best_row(const KernelContext& context, const KernelOptions& options, size_t step) {
+  for (const KernelSet& set : context.target.kernels)
+    for (const KernelRow& row : set.rows()) {
+      if (row.family != context.call.family) continue;
+      const Refusal why_not = refusal(row, context, options);
+      if (options.explain) options.explain(fmt::format("step {} {}: {}: {}", step, row.family, row.variant, why_not.value_or("taken")));
+      if (!why_not) return &row;
+    }
+  return nullptr;
+}
+
 }  // namespace
 
 Status select_kernels(Program& program, const KernelOptions& options, PassContext& context) {
   for (size_t i = 0; i < program.steps.size(); ++i) {
     KernelCall& call = program.steps[i].call;
     KernelContext kernel_context{call, program, context.target};
-    for (const KernelRow& row : kernel_catalogue()) {
-      if (row.family != call.family) continue;
-      std::optional<std::string> why_not = refusal(row, program, kernel_context, options);
-      if (options.explain) options.explain(fmt::format("step {} {}: {}: {}", i + 1, call.family, row.variant, why_not.value_or("taken")));
-      if (why_not) continue;
-      call.row = &row;
-      break;
-    }
+    call.row = best_row(kernel_context, options, i + 1);
     if (!call.row)
       return error(DiagId::no_kernel, fmt::format("no kernel '{}' for this call.", call.family)).at_node(fmt::format("'{}'", fmt::join(program.steps[i].origin, "', '")));
     if (call.row->tune) call.tuning = call.row->tune(kernel_context);
-    if (int64_t bytes = call.row->scratch_bytes(kernel_context); bytes > 0) {
+    if (int64_t bytes = call.row->scratch_bytes ? call.row->scratch_bytes(kernel_context) : 0; bytes > 0) {
       ProgramTensor t;
       t.name = fmt::format("scratch{}", i + 1);
       t.type = TensorType{DType::u8, {bytes}, {}};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// select-kernels: gives every call the first row of the catalogue whose needs the target meets and whose predicate holds,
-// packs its constants into the order and the type that row reads, and adds its scratch.
+// select-kernels: gives every call the first row of the target's sets of kernels that serves it, packs its constants into the order and the
+// type that row reads, and adds its scratch.
 #pragma once
 
 #include <functional>
@@ -16,7 +16,7 @@ struct KernelOptions {
   bool reference_only = false;
   /// Weights that are exactly f16 or bf16 are stored so, for rows that read them.
   bool narrow_weights = false;
-  /// Called with a line for each row that was considered: "step 3 conv2d: simd: taken", "...: dsp: needs dsp".
+  /// Called with a line for each row that was considered: "step 3 conv2d: simd: taken", "...: dsp: it has 4 groups".
   std::function<void(const std::string&)> explain;
 };
 

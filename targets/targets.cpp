@@ -5,9 +5,7 @@
 
 #include <algorithm>
 
-#include "targets/cortex-m/cortex_m.h"
-#include "targets/host/host.h"
-#include "targets/riscv/riscv.h"
+#include "targets/families.h"
 
 namespace kiln {
 namespace {
@@ -40,11 +38,14 @@ Result<Target> make_target(const std::string& name, const std::string& cpu, Goal
     Result<Target> target = row.make(name, cpu);
     if (target && goal == Goal::size) {
       target->goal = goal;
-      std::replace_if(target->compile_flags.begin(), target->compile_flags.end(), [](const std::string& flag) { return flag.starts_with("-O"); }, "-Os");
+      std::replace_if(
+          target->compile_flags.begin(), target->compile_flags.end(), [](const std::string& flag) { return flag.starts_with("-O"); },
+          "-Os");
     }
     return target;
   }
-  return error(DiagId::unknown_target, fmt::format("there is no target '{}'.", name), fmt::format("targets are: {}.", fmt::join(names, ", ")));
+  return error(DiagId::unknown_target, fmt::format("there is no target '{}'.", name),
+               fmt::format("targets are: {}.", fmt::join(names, ", ")));
 }
 
 }  // namespace kiln

@@ -24,7 +24,7 @@ struct CompileOptions {
   GraphPassOptions passes;                                       ///< how the passes are run and what they show
   std::filesystem::path dot;                                     ///< --dot: the graph after the graph passes; empty: not written
   std::function<void(const std::string& line)> explain_kernels;  ///< --explain kernels: told why each call got its kernel; null: nobody is
-  bool reference_kernels = false;                                ///< only `ref` rows of the kernel catalogue
+  bool reference_kernels = false;                                ///< the reference rows only
   bool wide_weights = false;                                     ///< --wide-weights: those of 16-bit models are stored as f32
 };
 

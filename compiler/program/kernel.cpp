@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/program/kernel.h"
 
-#include "compiler/program/kernel_rules.h"
+#include <fmt/format.h>
 
 namespace kiln {
 
-std::span<const KernelRow> kernel_catalogue() {
-  using namespace rules;
-  static constexpr KernelRow kRows[] = {
-#define KILN_KERNEL(family, variant, types, narrow, needs, refuse, scratch, pack, tune, function, header) \
-  {#family, #variant, types, narrow, needs, function, header, refuse, scratch, pack, tune},
-#include "kernels.def"
-#undef KILN_KERNEL
-  };
-  return kRows;
+KernelSet::KernelSet(std::string name, std::vector<KernelRow> rows) : name_(std::move(name)), rows_(std::move(rows)) {
+  for (KernelRow& row : rows_) {
+    const std::string suffix = row.form.empty() ? "" : "_" + row.form;
+    row.variant = name_ + suffix;
+    row.function = fmt::format("nn::{}::{}", name_, row.function.empty() ? row.family + suffix : row.function);
+    row.header = fmt::format("nn/{}/{}", name_, row.header);
+  }
 }
 
 }  // namespace kiln

@@ -8,9 +8,9 @@
 #include <sstream>
 
 #include "compiler/support/check.h"
-
 #include "targets/boards.h"
-#include "targets/cortex-m/cortex_m.h"
+#include "targets/families.h"
+#include "targets/kernels/kernels.h"
 
 namespace kiln {
 namespace {
@@ -47,7 +47,8 @@ Result<Core> parse_core(const std::string& cpu) {
   std::string name = cpu.substr(0, cpu.find('+'));
   llvm::ARM::ArchKind arch = llvm::ARM::parseCPUArch(name);
   if (arch == llvm::ARM::ArchKind::INVALID || llvm::ARM::parseArchProfile(llvm::ARM::getArchName(arch)) != llvm::ARM::ProfileKind::M)
-    return error(DiagId::unknown_target, fmt::format("there is no Cortex-M core '{}'.", name), "use --cpu cortex-m4, cortex-m4+nofp, cortex-m33 or the like.");
+    return error(DiagId::unknown_target, fmt::format("there is no Cortex-M core '{}'.", name),
+                 "use --cpu cortex-m4, cortex-m4+nofp, cortex-m33 or the like.");
   Core core{name, llvm::ARM::getDefaultExtensions(name, arch), llvm::ARM::getDefaultFPU(name, arch) != llvm::ARM::FK_NONE,
             arch != llvm::ARM::ArchKind::ARMV6M && arch != llvm::ARM::ArchKind::ARMV8MBaseline};
   std::istringstream modifiers(cpu.substr(std::min(cpu.size(), name.size() + 1)));
@@ -55,7 +56,8 @@ Result<Core> parse_core(const std::string& cpu) {
     bool without = modifier.starts_with("no");
     uint64_t bits = llvm::ARM::parseArchExt(without ? modifier.substr(2) : modifier);
     if (bits == llvm::ARM::AEK_INVALID)
-      return error(DiagId::unknown_target, fmt::format("'{}' is no extension of a Cortex-M core.", modifier), "for example cortex-m4+nofp, cortex-m55+nomve.");
+      return error(DiagId::unknown_target, fmt::format("'{}' is no extension of a Cortex-M core.", modifier),
+                   "for example cortex-m4+nofp, cortex-m55+nomve.");
     core.extensions = without ? core.extensions & ~bits : core.extensions | bits;
     if (bits & llvm::ARM::AEK_FP) core.fpu = !without;
   }
@@ -64,6 +66,7 @@ Result<Core> parse_core(const std::string& cpu) {
 
 }  // namespace
 
+/// `cpu` can name another core that LLVM knows, with modifiers as in -mcpu ("cortex-m4+nofp").
 Result<Target> make_cortex_m(const std::string& name, const std::string& cpu) {
   std::string wish = cpu.empty() ? name : cpu;
   Result<Core> core = parse_core(wish);
@@ -76,18 +79,17 @@ Result<Target> make_cortex_m(const std::string& name, const std::string& cpu) {
     if (core->extensions & bit) target.features.emplace_back(text);
   };
   feature(llvm::ARM::AEK_DSP, "dsp");
-  if (core->extensions & llvm::ARM::AEK_DSP) target.capabilities |= kArmDsp;
-  else target.capabilities |= core->thumb2 ? kScalar | kScalarThumb2 : kScalar;
-  if (core->fpu) {
-    target.features.emplace_back("fp");
-    target.capabilities |= kFpu;
-  }
+  if (core->fpu) target.features.emplace_back("fp");
   feature(llvm::ARM::AEK_SIMD, "mve");
   if (core->extensions & llvm::ARM::AEK_SIMD && core->fpu) {
-    target.capabilities |= kArmMve | kSimdF32;
+    target.kernels = {kernels::mve(), kernels::simd()};
     target.vector_bytes = 16;
     target.vector_registers = 8;
   }
+  target.kernels.emplace_back(core->extensions & llvm::ARM::AEK_DSP ? kernels::dsp() : kernels::scalar());
+  if (core->fpu) target.kernels.emplace_back(kernels::fpu());
+  target.kernels.emplace_back(kernels::ref());
+  if (core->thumb2) target.capabilities |= kThumb2;
   target.arena_align = core->extensions & llvm::ARM::AEK_SIMD ? 16 : 8;
   target.compile_flags = {"-O2"};
   target.code_in_flash = true;
@@ -101,9 +103,11 @@ Result<Target> make_cortex_m(const std::string& name, const std::string& cpu) {
   target.compilers.push_back({"gcc", "arm-none-eabi-g++", "arm-none-eabi-g++", package, flags, flags});
   target.compilers.push_back({"clang", "clang++-19", "arm-none-eabi-g++", std::string("clang-19 ") + package, flags, flags});
   target.compilers.back().flags.insert(target.compilers.back().flags.begin(), "--target=arm-none-eabi");
-  target.board = Board{{"qemu-system-arm", "-M", std::string(board->machine), "-icount", "shift=0", "-nographic", "-monitor", "none", "-serial", "none",
-                        "-semihosting-config", "enable=on,target=native", "-kernel"},
-                       "qemu-system-arm", board_image_files("cortex-m", board->map), {fmt::format("-DKILN_CLOCK_HZ={}u", board->clock_hz)}};
+  target.board = Board{{"qemu-system-arm", "-M", std::string(board->machine), "-icount", "shift=0", "-nographic", "-monitor", "none",
+                        "-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel"},
+                       "qemu-system-arm",
+                       board_image_files("cortex-m", board->map),
+                       {fmt::format("-DKILN_CLOCK_HZ={}u", board->clock_hz)}};
   return target;
 }
 

@@ -9,7 +9,8 @@
 
 #include <algorithm>
 
-#include "targets/host/host.h"
+#include "targets/families.h"
+#include "targets/kernels/kernels.h"
 
 namespace kiln {
 namespace {
@@ -36,6 +37,7 @@ std::vector<std::string> features_of(const std::string& cpu) {
 
 }  // namespace
 
+/// `wish`: "" is plain x86-64 (runs everywhere), "native" this machine, else a name that LLVM knows.
 Result<Target> make_host(const std::string& name, const std::string& wish) {
   std::string cpu = wish.empty() ? "x86-64" : wish;
   if (cpu != "native" && llvm::X86::parseArchX86(cpu, /*Only64Bit=*/true) == llvm::X86::CK_None) {
@@ -46,8 +48,9 @@ Result<Target> make_host(const std::string& name, const std::string& wish) {
   target.name = name;
   target.features = cpu == "native" ? native_features() : features_of(cpu);
   auto has = [&](const char* f) { return std::find(target.features.begin(), target.features.end(), f) != target.features.end(); };
-  target.capabilities = kSimdF32 | kX86;
-  if (has("avx512bw") && has("avx512vl") && has("avx512vnni")) target.capabilities |= kX86Vnni;
+  target.kernels = {kernels::x86(), kernels::simd(), kernels::ref()};
+  target.capabilities = kFloatLoops;
+  if (has("avx512bw") && has("avx512vl") && has("avx512vnni")) target.capabilities |= kVnni;
   target.vector_bytes = has("avx512f") ? 64 : has("avx") ? 32 : 16;
   target.integer_vector_bytes = has("avx512bw") ? 64 : has("avx2") ? 32 : 16;
   target.vector_registers = has("avx512f") ? 32 : 16;

@@ -7,7 +7,8 @@
 #include <algorithm>
 
 #include "targets/boards.h"
-#include "targets/riscv/riscv.h"
+#include "targets/families.h"
+#include "targets/kernels/kernels.h"
 
 namespace kiln {
 namespace {
@@ -26,9 +27,11 @@ std::string emulated_cpu(const llvm::RISCVISAInfo& isa) {
 
 }  // namespace
 
+/// `march` overrides the ISA string that the name is.
 Result<Target> make_riscv(const std::string& name, const std::string& march) {
   std::string wish = march.empty() ? name : march;
-  llvm::Expected<std::unique_ptr<llvm::RISCVISAInfo>> parsed = llvm::RISCVISAInfo::parseArchString(wish, /*EnableExperimentalExtension=*/false);
+  llvm::Expected<std::unique_ptr<llvm::RISCVISAInfo>> parsed =
+      llvm::RISCVISAInfo::parseArchString(wish, /*EnableExperimentalExtension=*/false);
   if (!parsed)
     return error(DiagId::unknown_target, fmt::format("'{}' is no RISC-V ISA string: {}.", wish, llvm::toString(parsed.takeError())),
                  "for example --march rv32imc, rv32imafc_zve32x or rv64gcv.");
@@ -38,15 +41,15 @@ Result<Target> make_riscv(const std::string& name, const std::string& march) {
   target.name = name;
   for (const char* extension : {"m", "a", "f", "d", "c", "zba", "zbb", "zve32x", "v"})
     if (isa.hasExtension(extension)) target.features.emplace_back(extension);
-  if (isa.hasExtension("m") && !isa.hasExtension("e")) target.capabilities |= kScalar | kScalarRiscv;
-  if (isa.hasExtension("f")) target.capabilities |= kFpu;
+  if (vectors) target.kernels.emplace_back(kernels::rvv());
+  if (isa.hasExtension("f")) target.kernels.emplace_back(kernels::fpu());
+  if (isa.hasExtension("m") && !isa.hasExtension("e")) target.kernels.emplace_back(kernels::scalar());
+  target.kernels.emplace_back(kernels::ref());
+  target.capabilities = kRiscv | (isa.hasExtension("zve32f") ? kVectorFloats : kNoCapability);
   target.arena_align = 16;
   target.compile_flags = {"-O2"};
   target.code_in_flash = true;
-  if (vectors) {
-    target.capabilities |= kRiscvVector | (isa.hasExtension("zve32f") ? kRiscvVectorFloats : kNoCapability);
-    target.integer_vector_bytes = planned_vector_bytes(isa);
-  }
+  if (vectors) target.integer_vector_bytes = planned_vector_bytes(isa);
   std::string abi = std::string(is_64 ? "lp64" : "ilp32") + (isa.hasExtension("d") ? "d" : isa.hasExtension("f") ? "f" : "");
   const std::string gcc = "riscv64-unknown-elf-g++", package = "gcc-riscv64-unknown-elf";
   std::vector<std::string> flags{"-march=" + wish + (isa.hasExtension("zicsr") ? "" : "_zicsr"), "-mabi=" + abi, "-mcmodel=medany"};
@@ -56,9 +59,12 @@ Result<Target> make_riscv(const std::string& name, const std::string& march) {
   flags.push_back(is_64 ? "--target=riscv64-unknown-elf" : "--target=riscv32-unknown-elf");
   flags.emplace_back("-mno-relax");
   target.compilers.push_back({"clang", "clang++-19", gcc, "clang-19 " + package, flags, link_flags});
-  target.board = Board{{is_64 ? "qemu-system-riscv64" : "qemu-system-riscv32", "-M", "virt", "-bios", "none", "-cpu", emulated_cpu(isa), "-icount", "shift=0",
-                        "-nographic", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel"},
-                       "qemu-system-misc", board_image_files("riscv", kMap), {}};
+  target.board =
+      Board{{is_64 ? "qemu-system-riscv64" : "qemu-system-riscv32", "-M", "virt", "-bios", "none", "-cpu", emulated_cpu(isa), "-icount",
+             "shift=0", "-nographic", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel"},
+            "qemu-system-misc",
+            board_image_files("riscv", kMap),
+            {}};
   return target;
 }
 

@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
-#include "compiler/program/qbinary_rules.h"
+#include "targets/kernels/qbinary_form.h"
 #include "nn/functors.h"
 #include "nn/ref/qbinary.h"
 #include "tests/kernels/integer_layers.h"
@@ -36,7 +36,7 @@ QBinary random_operator(LayerNumbers& n, bool product) {
 /// Whether there is a form; it must be right for all pairs.
 template <class F, class A, class B, class Y, class OracleF>
 bool check_form(const QBinary& d, std::string_view functor, OracleF f) {
-  std::optional<rules::IntegerForm> form = rules::integer_form(d, functor, dtype_of<A>(), dtype_of<B>());
+  std::optional<kernels::IntegerForm> form = kernels::integer_form(d, functor, dtype_of<A>(), dtype_of<B>());
   if (!form) return false;
   Formed formed{d, form->a_factor, form->b_factor, form->offset, form->shift};
   std::vector<A> a;
@@ -77,8 +77,8 @@ TEST_CASE("operators whose float formula rounds ties have no integer form") {
   d.low = -128, d.high = 127;
   d.a_zero_point = d.b_zero_point = d.y_zero_point = 0;
   d.a_scale = d.b_scale = 0.25f, d.y_scale = 0.5f;
-  CHECK_FALSE(rules::integer_form(d, "add", DType::i8, DType::i8).has_value());
-  CHECK_FALSE(rules::integer_form(d, "max", DType::i8, DType::i8).has_value());
+  CHECK_FALSE(kernels::integer_form(d, "add", DType::i8, DType::i8).has_value());
+  CHECK_FALSE(kernels::integer_form(d, "max", DType::i8, DType::i8).has_value());
   d.y_scale = 0.25f;
   CHECK(check_form<nn::fn::add, int8_t, int8_t, int8_t>(d, "add", oracle::sum));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines instead of requantization: the kernel's arithmetic against the float formula, for every sum of random channels.
-#include "compiler/program/line_form.h"
+#include "targets/kernels/scalar/line_form.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -8,7 +8,7 @@
 
 #include "nn/scalar/line.h"
 
-using namespace kiln::rules;
+using namespace kiln::kernels;
 
 namespace {
 

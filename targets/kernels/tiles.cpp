@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "compiler/program/tiles.h"
+#include "targets/kernels/tiles.h"
 
-namespace kiln::rules {
+namespace kiln::kernels {
 namespace {
 
 /// A single row of outputs has no neighbours to share weights with; this many independent sums hide the latency of an addition.
@@ -31,4 +31,4 @@ TileShape choose_tile(int32_t most_lanes, int32_t registers, int32_t channels, i
   return best;
 }
 
-}  // namespace kiln::rules
+}  // namespace kiln::kernels

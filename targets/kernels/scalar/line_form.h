@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-namespace kiln::rules {
+namespace kiln::kernels {
 
 /// What a channel does with its sums: clamp(round(float(sum + bias) * m) + zero_point, low, high) for least <= sum <= most.
 struct Staircase {
@@ -30,4 +30,4 @@ struct LineForms {
 /// Lines for as many channels as possible.
 LineForms line_forms(std::span<const Staircase> channels, const Grid& grid);
 
-}  // namespace kiln::rules
+}  // namespace kiln::kernels

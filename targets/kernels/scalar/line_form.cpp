@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Problem: on cores without an FPU the float product, its rounding and the rounding to integers cost far more than the few products of many a
-// sum. Replace them by floor((sum * 2^pre + offset) * factor / 2^(32 + post)), which must have the same result for every sum of a channel.
-// Method: results grow with sums, so only the steps matter: the least sum T(n) with a result of at least n, for each of the at most 255
-// results n. With L = 2^(32 + post - pre) / factor, the sums per step of the line, and C = offset / 2^pre a line is right if
+// Problem: on cores without an FPU the float product, its rounding and the rounding to integers cost far more than the few products of many
+// a sum. Replace them by floor((sum * 2^pre + offset) * factor / 2^(32 + post)), which must have the same result for every sum of a
+// channel. Method: results grow with sums, so only the steps matter: the least sum T(n) with a result of at least n, for each of the at
+// most 255 results n. With L = 2^(32 + post - pre) / factor, the sums per step of the line, and C = offset / 2^pre a line is right if
 //   C >= n * L - T(n)  and  C < n * L - T(n) + 1  for all n.
-// The width that this leaves for C is a concave function of L: golden sections find its maximum. The integers next to it are then tried with
-// the kernel's own arithmetic at every step, and that is the proof. Where float rounding moves steps past what a line can do (a few percent of
-// the channels), there is none.
-#include "compiler/program/line_form.h"
+// The width that this leaves for C is a concave function of L: golden sections find its maximum. The integers next to it are then tried
+// with the kernel's own arithmetic at every step, and that is the proof. Where float rounding moves steps past what a line can do (a few
+// percent of the channels), there is none.
+#include "targets/kernels/scalar/line_form.h"
 
 #include <algorithm>
 #include <bit>
@@ -15,7 +15,7 @@
 
 #include "nn/requant.h"
 
-namespace kiln::rules {
+namespace kiln::kernels {
 namespace {
 
 /// Magnitude of sum * 2^pre + offset and of factors: high_product on Armv6-M wants both below 2^30.
@@ -35,7 +35,9 @@ struct Steps {
 };
 
 Steps steps_of(const Staircase& s, const Grid& g) {
-  auto result = [&](int64_t sum) { return nn::requantize_float(static_cast<int32_t>(sum + s.bias), s.m, g.zero_point, g.low, g.high) - g.zero_point; };
+  auto result = [&](int64_t sum) {
+    return nn::requantize_float(static_cast<int32_t>(sum + s.bias), s.m, g.zero_point, g.low, g.high) - g.zero_point;
+  };
   Steps steps;
   const int32_t first = result(s.least), last = result(s.most);
   if (first > g.low - g.zero_point) steps.at_least.push_back({s.least, first});
@@ -149,4 +151,4 @@ LineForms line_forms(std::span<const Staircase> channels, const Grid& grid) {
   return forms;
 }
 
-}  // namespace kiln::rules
+}  // namespace kiln::kernels

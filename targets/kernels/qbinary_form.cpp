@@ -5,7 +5,7 @@
 // every pair says between which bounds the offset must lie for the right result, so one pass over all pairs either finds an offset or
 // shows that there is none. That pass is the proof. Ties of the float formula (scales like 1 : 2) and sums that float rounding moves over
 // a tie are what leaves some operators without a form.
-#include "compiler/program/qbinary_rules.h"
+#include "targets/kernels/qbinary_form.h"
 
 #include <fmt/format.h>
 
@@ -15,11 +15,10 @@
 #include <limits>
 #include <vector>
 
-#include "compiler/program/kernel_rules.h"
 #include "nn/functors.h"
 #include "nn/ref/qelementwise.h"
 
-namespace kiln::rules {
+namespace kiln::kernels {
 namespace {
 
 constexpr int kBytes = 256;
@@ -80,7 +79,8 @@ std::optional<IntegerForm> sum_form(const QBinary& d, const Pairs& pairs, double
   int32_t shift = 24;
   while (shift > 0 && !fits_int32(extent(shift))) --shift;
   for (int32_t last = std::max(shift - kFewerBits, 1); shift >= last; --shift) {
-    auto p = static_cast<int32_t>(std::lround(std::ldexp(a_ratio, shift))), q = static_cast<int32_t>(std::lround(std::ldexp(b_ratio, shift)));
+    auto p = static_cast<int32_t>(std::lround(std::ldexp(a_ratio, shift))),
+         q = static_cast<int32_t>(std::lround(std::ldexp(b_ratio, shift)));
     for (int32_t dp : {0, 1, -1}) {
       for (int32_t dq : {0, 1, -1}) {
         auto found = offsets(d, pairs, shift, [&](int32_t a, int32_t b) { return int64_t{a} * (p + dp) + int64_t{b} * (q + dq); });
@@ -100,7 +100,8 @@ std::optional<IntegerForm> product_form(const QBinary& d, const Pairs& pairs, do
   if (shift < 17 || shift > 45) return std::nullopt;
   auto factor = static_cast<int32_t>(std::lround(std::ldexp(ratio, shift)));
   for (int32_t change : {0, 1, -1, 2, -2}) {
-    auto found = offsets(d, pairs, shift, [&](int32_t a, int32_t b) { return int64_t{(a - d.a_zero_point) * (b - d.b_zero_point)} * (factor + change); });
+    auto found = offsets(d, pairs, shift,
+                         [&](int32_t a, int32_t b) { return int64_t{(a - d.a_zero_point) * (b - d.b_zero_point)} * (factor + change); });
     if (!found) continue;
     // The offset comes in units of 2^(shift - 16).
     int64_t unit = int64_t{1} << (shift - 16), offset = (found->first + (found->second - found->first) / 2) >> (shift - 16);
@@ -111,8 +112,7 @@ std::optional<IntegerForm> product_form(const QBinary& d, const Pairs& pairs, do
 }
 
 std::optional<IntegerForm> form_of(const KernelContext& c) {
-  const auto type = [&](TensorId id) { return c.program.tensor(id).type.dtype; };
-  return integer_form(std::get<QBinary>(c.call.descriptor), c.call.functors[0], type(c.call.inputs[0]), type(c.call.inputs[1]));
+  return integer_form(std::get<QBinary>(c.call.descriptor), c.call.functors[0], input_type(c, 0), input_type(c, 1));
 }
 
 }  // namespace
@@ -134,14 +134,14 @@ std::optional<IntegerForm> integer_form(const QBinary& d, std::string_view funct
   return product_form(d, pairs, a_scale * b_scale / y_scale);
 }
 
-std::optional<std::string> refuse_qbinary_integers(const KernelContext& c) {
-  for (TensorId id : {c.call.inputs[0], c.call.inputs[1]})
-    if (DType dtype = c.program.tensor(id).type.dtype; element_bytes(dtype) != 1) return fmt::format("it computes bytes, not {}", dtype_name(dtype));
+Refusal refuse_qbinary_integers(const KernelContext& c) {
+  for (size_t operand : {size_t{0}, size_t{1}})
+    if (DType dtype = input_type(c, operand); element_bytes(dtype) != 1) return fmt::format("it computes bytes, not {}", dtype_name(dtype));
   const std::string& functor = c.call.functors[0];
   if (functor != "add" && functor != "sub" && functor != "mul") return fmt::format("it has no form for {}", functor);
   if (c.call.functors[1] != "none") return fmt::format("it has no form for {}", c.call.functors[1]);
   // 64-bit products are slower than floats where those come in vectors.
-  if (functor == "mul" && c.target.capabilities & kX86) return "float vectors are faster";
+  if (functor == "mul" && c.target.capabilities & kFloatLoops) return "float vectors are faster";
   if (!form_of(c)) return "no factors give the float formula's result for all pairs of operands";
   return std::nullopt;
 }
@@ -151,4 +151,4 @@ Tuning tune_qbinary_integers(const KernelContext& c) {
   return {{"a_factor", form.a_factor}, {"b_factor", form.b_factor}, {"offset", form.offset}, {"shift", form.shift}};
 }
 
-}  // namespace kiln::rules
+}  // namespace kiln::kernels

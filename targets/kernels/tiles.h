@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace kiln::rules {
+#include "targets/kernels/layer_facts.h"
 
-inline int32_t ceil_div(int32_t a, int32_t b) { return (a + b - 1) / b; }
+namespace kiln::kernels {
 
 /// `count` split into equal blocks of at most `largest`: the size of one.
 int32_t even_block(int32_t count, int32_t largest);
@@ -35,4 +35,4 @@ struct TileShape {
 /// overlapping block. `most_lanes`: of a register, a power of two.
 TileShape choose_tile(int32_t most_lanes, int32_t registers, int32_t channels, int32_t pixels);
 
-}  // namespace kiln::rules
+}  // namespace kiln::kernels

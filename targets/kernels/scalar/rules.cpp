@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules of the integer kernels for cores without SIMD (runtime-stubs/nn/scalar): which layers they serve, their scratch, the groups of weights
-// whose sums of products fit 16 bits, and the lines that replace requantization.
+// Rules of the integer kernels for cores without SIMD (runtime-stubs/nn/scalar): which layers they serve, their scratch, the groups of
+// weights whose sums of products fit 16 bits, and the lines that replace requantization.
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "compiler/program/kernel_rules.h"
-#include "compiler/program/line_form.h"
+#include "targets/kernels/rows.h"
+#include "targets/kernels/scalar/line_form.h"
 
-namespace kiln::rules {
+namespace kiln::kernels {
 namespace {
 
 constexpr int32_t kTilePixels = 4;
@@ -21,51 +21,46 @@ struct GroupCode {
 };
 
 GroupCode group_code(const Target& target) {
-  if (target.capabilities & kScalarRiscv) return {2, 12, 3, 39};
-  if (target.capabilities & kScalarThumb2) return {1, 16, 1, 16};
+  if (target.capabilities & kRiscv) return {2, 12, 3, 39};
+  if (target.capabilities & kThumb2) return {1, 16, 1, 16};
   return {1, 16, 7, 114};
 }
 
 /// Channels at a time of nn/scalar/qdense.h, add_channels.
-int32_t row_channels(const Target& target) { return target.capabilities & kScalarRiscv ? 16 : 8; }
+int32_t row_channels(const Target& target) { return target.capabilities & kRiscv ? 16 : 8; }
 
-bool is_byte(DType dtype) { return element_bytes(dtype) == 1 && is_integer(dtype); }
-
-/// A layer as `inputs` per output channel; weight(channel, input) lies at channel * channel_step + input * input_step.
-struct Layer {
-  int32_t channels, inputs, channel_step, input_step;
-  int32_t w_zero_point, wide, multiplier_stride;
-  Grid grid;
-};
-
-Layer layer_of(const KernelContext& c) {
-  auto make = [](const auto& d, int32_t channels, int32_t inputs, bool by_input) {
-    return Layer{channels,       inputs, by_input ? 1 : inputs,        by_input ? channels : 1,
-                 d.w_zero_point, d.wide, d.multiplier_stride, {d.y_zero_point, d.low, d.high}};
-  };
-  if (const auto* d = std::get_if<QDense>(&c.call.descriptor)) return make(*d, d->out, d->in, false);
-  if (const auto* d = std::get_if<QDepthwise2d>(&c.call.descriptor)) return make(*d, d->channels, d->kernel_h * d->kernel_w, true);
-  const auto& d = std::get<QConv2d>(c.call.descriptor);
-  return make(d, d.out_c, d.kernel_h * d.kernel_w * d.in_c, false);
+/// The bounds of the results.
+Grid grid_of(const KernelContext& c) {
+  return std::visit(
+      [](const auto& d) -> Grid {
+        if constexpr (requires {
+                        d.y_zero_point;
+                        d.low;
+                        d.high;
+                      })
+          return {d.y_zero_point, d.low, d.high};
+        return {};
+      },
+      c.call.descriptor);
 }
-
-DType input_type(const KernelContext& c) { return c.program.tensor(c.call.inputs[0]).type.dtype; }
 
 /// Weights by channel, in the order of the kernel's inputs.
 class Weights {
  public:
-  Weights(const Layer& layer, const std::vector<std::optional<Tensor>>& constants) : layer_(layer), w_(std::as_const(*constants[1]).as<int8_t>()) {}
+  Weights(const LayerFacts& layer, const Constants& constants) : layer_(layer), w_(std::as_const(*constants[1]).as<int8_t>()) {}
   int32_t operator()(int32_t channel, int32_t input) const {
-    return channel < layer_.channels ? w_[static_cast<size_t>(channel * layer_.channel_step + input * layer_.input_step)] : 0;
+    const int32_t at = layer_.by_tap ? input * layer_.channels + channel : channel * layer_.inputs + input;
+    return channel < layer_.channels ? w_[static_cast<size_t>(at)] : 0;
   }
 
  private:
-  const Layer& layer_;
+  const LayerFacts& layer_;
   std::span<const int8_t> w_;
 };
 
 /// Offsets and factors for kernels that take inputs as bytes in [least, least + 255], where the bias is for x + shift.
-void pack_lines(const Layer& layer, const Weights& weight, int32_t least, int32_t shift, std::vector<std::optional<Tensor>>& constants) {
+void pack_lines(const KernelContext& c, const Weights& weight, int32_t least, int32_t shift, Constants& constants) {
+  const LayerFacts layer = layer_facts(c);
   std::span<const int32_t> bias = std::as_const(*constants[2]).as<int32_t>();
   std::span<const float> m = std::as_const(*constants[3]).as<float>();
   std::vector<Staircase> channels;
@@ -79,7 +74,7 @@ void pack_lines(const Layer& layer, const Weights& weight, int32_t least, int32_
     }
     channels.push_back(s);
   }
-  LineForms forms = line_forms(channels, layer.grid);
+  LineForms forms = line_forms(channels, grid_of(c));
   auto tensor = [](const std::vector<int32_t>& values) {
     Tensor t(TensorType{DType::i32, {static_cast<int64_t>(values.size())}, {}});
     std::ranges::copy(values, t.as<int32_t>().begin());
@@ -104,7 +99,7 @@ class GroupBounds {
 };
 
 /// The groups of the block of channels from `first` on.
-void append_groups(const GroupCode& code, const Layer& layer, const Weights& weight, int32_t first, std::vector<int8_t>& out) {
+void append_groups(const GroupCode& code, const LayerFacts& layer, const Weights& weight, int32_t first, std::vector<int8_t>& out) {
   auto append = [&](int32_t byte) { out.push_back(static_cast<int8_t>(byte)); };
   int32_t groups = 0;
   for (int32_t start = 0; start < layer.inputs; ++groups) {
@@ -137,7 +132,7 @@ void append_groups(const GroupCode& code, const Layer& layer, const Weights& wei
 }
 
 /// Whether all groups of `size` inputs fit, for 4 channels.
-bool words_fit(const Layer& layer, const Weights& weight, int32_t first, int32_t size) {
+bool words_fit(const LayerFacts& layer, const Weights& weight, int32_t first, int32_t size) {
   for (int32_t k = 0; k < kWordChannels; ++k) {
     for (int32_t start = 0; start < layer.inputs; start += size) {
       GroupBounds bounds;
@@ -149,7 +144,7 @@ bool words_fit(const Layer& layer, const Weights& weight, int32_t first, int32_t
 }
 
 /// The words of the 4 channels from `first` on.
-void append_words(const Layer& layer, const Weights& weight, int32_t first, std::vector<int8_t>& out) {
+void append_words(const LayerFacts& layer, const Weights& weight, int32_t first, std::vector<int8_t>& out) {
   auto groups = [&](int32_t size) { return (layer.inputs + size - 1) / size; };
   auto cost = [&](int32_t size) { return groups(size) * (11 * size + 26); };  // instructions
   int32_t best = 1;
@@ -167,65 +162,51 @@ Tensor bytes_tensor(const std::vector<int8_t>& bytes) {
   return t;
 }
 
-}  // namespace
-
-std::optional<std::string> refuse_scalar_layer(const KernelContext& c) {
-  if (const auto* d = std::get_if<QConv2d>(&c.call.descriptor); d && d->groups != 1) return fmt::format("it has {} groups", d->groups);
-  DType x = input_type(c), y = c.program.tensor(c.call.outputs[0]).type.dtype;
-  if (!is_byte(x) || !is_byte(y)) return fmt::format("it reads and writes bytes, the layer has {} and {}", dtype_name(x), dtype_name(y));
-  Layer layer = layer_of(c);
-  if (layer.wide) return "its sums need 64 bits";
-  if (std::optional<std::string> why = refuse_float_bias(c)) return why;
-  if (layer.inputs > 0xffff) return fmt::format("{} inputs per channel are more than it counts", layer.inputs);
-  for (size_t operand : {1u, 2u, 3u})
-    if (!c.program.tensor(c.call.inputs[operand]).constant) return "its weights are not constant";
-  DType w = c.program.tensor(c.call.inputs[1]).type.dtype;
-  if (w != DType::i8 || layer.w_zero_point != 0) return fmt::format("its weights are {} with zero point {}, not i8 with 0", dtype_name(w), layer.w_zero_point);
-  return std::nullopt;
+Refusal refuse_layer(const KernelContext& c) {
+  if (const int32_t inputs = layer_facts(c).inputs; inputs > 0xffff)
+    return fmt::format("{} inputs per channel are more than it counts", inputs);
+  return refuse_integer_sums(c);
 }
 
-std::optional<std::string> refuse_scalar_dense(const KernelContext& c) {
-  const auto& d = std::get<QDense>(c.call.descriptor);
-  if (d.rows < kTilePixels) return fmt::format("{} rows are too few for a tile", d.rows);
-  return refuse_scalar_layer(c);
+Refusal refuse_tile(const KernelContext& c) {
+  if (const int32_t rows = layer_facts(c).width; rows < kTilePixels) return fmt::format("{} rows are too few for a tile", rows);
+  return refuse_layer(c);
 }
 
-std::optional<std::string> refuse_scalar_row(const KernelContext& c) {
-  if (!(c.target.capabilities & (kScalarThumb2 | kScalarRiscv))) return "the core has not enough registers";
-  return refuse_scalar_layer(c);
+Refusal refuse_row(const KernelContext& c) {
+  if (!(c.target.capabilities & (kThumb2 | kRiscv))) return "the core has not enough registers";
+  return refuse_layer(c);
 }
 
-std::optional<std::string> refuse_scalar_depthwise(const KernelContext& c) { return refuse_scalar_layer(c); }
-
-int64_t scalar_column_bytes(const KernelContext& c) {
-  const int64_t words = int64_t{8} * (layer_of(c).inputs + 1);
+int64_t column_bytes(const KernelContext& c) {
+  const int64_t words = int64_t{8} * (layer_facts(c).inputs + 1);
   const auto* d = std::get_if<QConv2d>(&c.call.descriptor);
   return d ? words + int64_t{kTilePixels} * d->kernel_w * d->in_c : words;
 }
 
-int64_t scalar_row_bytes(const KernelContext& c) { return layer_of(c).inputs + kMostWords - 1; }
+int64_t row_bytes(const KernelContext& c) { return layer_facts(c).inputs + kMostWords - 1; }
 
-Tuning tune_scalar_groups(const KernelContext& c) {
+Tuning tune_groups(const KernelContext& c) {
   GroupCode code = group_code(c.target);
   return {{"block", code.block}, {"most", code.most}, {"unit", code.unit}};
 }
 
-void pack_scalar_groups(const KernelContext& c, std::vector<std::optional<Tensor>>& constants) {
-  const Layer layer = layer_of(c);
+void pack_groups(const KernelContext& c, Constants& constants) {
+  const LayerFacts layer = layer_facts(c);
   const GroupCode code = group_code(c.target);
   std::vector<int8_t> groups;
   {
     const Weights weight(layer, constants);
     for (int32_t o = 0; o < layer.channels; o += code.block) append_groups(code, layer, weight, o, groups);
-    pack_lines(layer, weight, -128, input_type(c) == DType::u8 ? 128 : 0, constants);
+    pack_lines(c, weight, -128, input_type(c) == DType::u8 ? 128 : 0, constants);
   }
   constants[1] = bytes_tensor(groups);
 }
 
-Tuning tune_scalar_row(const KernelContext& c) { return {{"block", row_channels(c.target)}}; }
+Tuning tune_row(const KernelContext& c) { return {{"block", row_channels(c.target)}}; }
 
-void pack_scalar_row(const KernelContext& c, std::vector<std::optional<Tensor>>& constants) {
-  const Layer layer = layer_of(c);
+void pack_row(const KernelContext& c, Constants& constants) {
+  const LayerFacts layer = layer_facts(c);
   const int32_t block = row_channels(c.target);
   Tensor packed(TensorType{DType::i8, {(layer.channels + block - 1) / block, layer.inputs, block}, {}});
   const Weights weight(layer, constants);
@@ -233,22 +214,22 @@ void pack_scalar_row(const KernelContext& c, std::vector<std::optional<Tensor>>&
   for (int32_t o = 0; o < layer.channels; o += block)
     for (int32_t i = 0; i < layer.inputs; ++i)
       for (int32_t k = 0; k < block; ++k) *to++ = static_cast<int8_t>(weight(o + k, i));
-  pack_lines(layer, weight, input_type(c) == DType::u8 ? 0 : -128, 0, constants);
+  pack_lines(c, weight, input_type(c) == DType::u8 ? 0 : -128, 0, constants);
   constants[1] = std::move(packed);
 }
 
-void pack_scalar_words(const KernelContext& c, std::vector<std::optional<Tensor>>& constants) {
-  const Layer layer = layer_of(c);
+void pack_words(const KernelContext& c, Constants& constants) {
+  const LayerFacts layer = layer_facts(c);
   std::vector<int8_t> words;
   {
     const Weights weight(layer, constants);
     for (int32_t o = 0; o < layer.channels; o += kWordChannels) append_words(layer, weight, o, words);
-    pack_lines(layer, weight, -128, input_type(c) == DType::u8 ? 128 : 0, constants);
+    pack_lines(c, weight, -128, input_type(c) == DType::u8 ? 128 : 0, constants);
   }
   constants[1] = bytes_tensor(words);
 }
 
-Tuning tune_scalar_depthwise(const KernelContext& c) {
+Tuning tune_depthwise(const KernelContext& c) {
   const auto& d = std::get<QDepthwise2d>(c.call.descriptor);
   // A tile costs about one output more than it has; among equals the widest.
   auto cost = [&](int32_t tile) { return (d.out_w + tile - 1) / tile * (tile + 1); };
@@ -261,20 +242,30 @@ Tuning tune_scalar_depthwise(const KernelContext& c) {
           {"plane_w", (whole - 1) * d.stride_w + (d.kernel_w - 1) * d.dilation_w + 1}};
 }
 
-int64_t scalar_plane_bytes(const KernelContext& c) {
-  Tuning tuning = tune_scalar_depthwise(c);
+int64_t plane_bytes(const KernelContext& c) {
+  Tuning tuning = tune_depthwise(c);
   return int64_t{tuning[1].second} * tuning[2].second;
 }
 
-void pack_scalar_depthwise(const KernelContext& c, std::vector<std::optional<Tensor>>& constants) {
-  const Layer layer = layer_of(c);
+void pack_depthwise(const KernelContext& c, Constants& constants) {
+  const LayerFacts layer = layer_facts(c);
   Tensor packed(TensorType{DType::i8, {layer.channels, layer.inputs}, {}});
   const Weights weight(layer, constants);
   int8_t* to = packed.as<int8_t>().data();
   for (int32_t o = 0; o < layer.channels; ++o)
     for (int32_t i = 0; i < layer.inputs; ++i) *to++ = static_cast<int8_t>(weight(o, i));
-  pack_lines(layer, weight, 0, input_type(c) == DType::u8 ? 0 : -128, constants);
+  pack_lines(c, weight, 0, input_type(c) == DType::u8 ? 0 : -128, constants);
   constants[1] = std::move(packed);
 }
 
-}  // namespace kiln::rules
+}  // namespace
+
+const KernelSet& scalar() {
+  static const KernelRow rows[] = {
+#include "targets/kernels/scalar/rows.def"
+  };
+  static const KernelSet set("scalar", {std::begin(rows), std::end(rows)});
+  return set;
+}
+
+}  // namespace kiln::kernels

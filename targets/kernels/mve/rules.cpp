@@ -5,9 +5,10 @@
 
 #include <algorithm>
 
-#include "compiler/program/kernel_rules.h"
+#include "targets/kernels/qbinary_form.h"
+#include "targets/kernels/rows.h"
 
-namespace kiln::rules {
+namespace kiln::kernels {
 namespace {
 
 constexpr int32_t kChunk = 16;
@@ -20,25 +21,6 @@ constexpr int32_t kMostStripBytes = 16384;
 constexpr int32_t kLeastStripChannels = 8;
 /// Depthwise by patches: their side, and the width of results from which on they are faster.
 constexpr int32_t kPatch = 4, kLeastPatchColumns = 4;
-
-int32_t round_up(int32_t n, int32_t step) { return (n + step - 1) / step * step; }
-
-bool is_byte(DType dtype) { return element_bytes(dtype) == 1 && is_integer(dtype); }
-
-DType input_type(const KernelContext& c) { return c.program.tensor(c.call.inputs[0]).type.dtype; }
-
-/// What all of them need: bytes in and out, centred byte weights, sums in 32 bits.
-std::optional<std::string> refuse_layer(const KernelContext& c, int32_t w_zero_point, int32_t wide) {
-  DType x = input_type(c), y = c.program.tensor(c.call.outputs[0]).type.dtype;
-  if (!is_byte(x) || !is_byte(y)) return fmt::format("it reads and writes bytes, the layer has {} and {}", dtype_name(x), dtype_name(y));
-  if (wide) return "its sums need 64 bits";
-  if (std::optional<std::string> why = refuse_float_bias(c)) return why;
-  const std::optional<Tensor>& weights = c.program.tensor(c.call.inputs[1]).constant;
-  if (!weights || !c.program.tensor(c.call.inputs[2]).constant) return "its weights are not constant";
-  if (weights->type.dtype != DType::i8 || w_zero_point != 0)
-    return fmt::format("its weights are {} with zero point {}, not i8 with 0", dtype_name(weights->type.dtype), w_zero_point);
-  return std::nullopt;
-}
 
 /// A layer as a product of matrices.
 struct Product {
@@ -100,36 +82,18 @@ Tensor by_columns(const QConv2d& d, const Tensor& weights) {
   return ordered;
 }
 
-/// A constant of `count` elements, the further ones `rest`.
-template <class T>
-Tensor padded(const Tensor& from, int32_t count, T rest) {
-  Tensor to(TensorType{from.type.dtype, {count}, {}});
-  std::ranges::fill(to.as<T>(), rest);
-  std::ranges::copy(from.as<T>(), to.as<T>().begin());
-  return to;
-}
-
-}  // namespace
-
-std::optional<std::string> refuse_mve_product(const KernelContext& c) {
-  if (const auto* d = std::get_if<QDense>(&c.call.descriptor)) return refuse_layer(c, d->w_zero_point, d->wide);
-  const auto& d = std::get<QConv2d>(c.call.descriptor);
-  if (d.groups != 1) return fmt::format("it has {} groups", d.groups);
-  return refuse_layer(c, d.w_zero_point, d.wide);
-}
-
-int64_t mve_column_bytes(const KernelContext& c) {
+int64_t column_bytes(const KernelContext& c) {
   Product p = product_of(c);
   if (p.strip) return strip_bytes(std::get<QConv2d>(c.call.descriptor), std::get<QConv2d>(c.call.descriptor).in_c);
   return p.copied ? int64_t{columns_of(p)} * p.inputs + kChunk : 0;  // copies may write a part of a chunk more
 }
 
-Tuning tune_mve_product(const KernelContext& c) {
+Tuning tune_product(const KernelContext& c) {
   Product p = product_of(c);
   return {{"columns", columns_of(p)}, {"strip", p.strip ? 1 : 0}};
 }
 
-void pack_mve_product(const KernelContext& c, std::vector<std::optional<Tensor>>& constants) {
+void pack_product(const KernelContext& c, Constants& constants) {
   Product p = product_of(c);
   int32_t channels = round_up(p.channels, kGroup), inputs = round_up(p.inputs, kChunk), zeros = inputs - p.inputs;
   if (p.strip) constants[1] = by_columns(std::get<QConv2d>(c.call.descriptor), *constants[1]);
@@ -149,21 +113,21 @@ void pack_mve_product(const KernelContext& c, std::vector<std::optional<Tensor>>
   constants[3] = padded<float>(multiplier, one ? 2 * kGroup : channels, multiplier.as<float>()[0]);
 }
 
-std::optional<std::string> refuse_mve_depthwise(const KernelContext& c) {
+Refusal refuse_depthwise(const KernelContext& c) {
   const auto& d = std::get<QDepthwise2d>(c.call.descriptor);
   if (d.dilation_w != 1) return fmt::format("its columns of taps lie {} apart", d.dilation_w);
-  if (std::optional<std::string> reason = refuse_layer(c, d.w_zero_point, d.wide)) return reason;
+  if (Refusal reason = refuse_integer_sums(c)) return reason;
   // Products of two taps are added in 16 bits: 127 * 128 * 2 fits, 128 * 128 * 2 does not.
-  if (std::ranges::count(c.program.tensor(c.call.inputs[1]).constant->as<int8_t>(), int8_t{-128}) > 0) return "it has weights of -128";
+  if (std::ranges::count(constant_of(c, 1)->as<int8_t>(), int8_t{-128}) > 0) return "it has weights of -128";
   return std::nullopt;
 }
 
-int64_t mve_strip_bytes(const KernelContext& c) {
+int64_t depthwise_strip_bytes(const KernelContext& c) {
   const auto& d = std::get<QDepthwise2d>(c.call.descriptor);
   return strip_bytes(d, std::max(d.channels, kChunk));
 }
 
-void pack_mve_depthwise(const KernelContext& c, std::vector<std::optional<Tensor>>& constants) {
+void pack_depthwise(const KernelContext& c, Constants& constants) {
   const auto& d = std::get<QDepthwise2d>(c.call.descriptor);
   std::span<const int8_t> from = std::as_const(*constants[1]).as<int8_t>();
   if (input_type(c) == DType::u8) add_lost_zero(d, *constants[1], *constants[2]);
@@ -195,21 +159,21 @@ void pack_mve_depthwise(const KernelContext& c, std::vector<std::optional<Tensor
   constants[3] = std::move(multipliers);
 }
 
-std::optional<std::string> refuse_mve_patches(const KernelContext& c) {
+Refusal refuse_patches(const KernelContext& c) {
   const auto& d = std::get<QDepthwise2d>(c.call.descriptor);
   if (d.kernel_h != 3 || d.kernel_w != 3 || d.stride_h != 1 || d.stride_w != 1 || d.dilation_h != 1 || d.dilation_w != 1)
-    return fmt::format("it has 3 x 3 taps with stride 1, the layer {} x {} with stride {} x {} and dilation {} x {}", d.kernel_h, d.kernel_w,
-                       d.stride_h, d.stride_w, d.dilation_h, d.dilation_w);
+    return fmt::format("it has 3 x 3 taps with stride 1, the layer {} x {} with stride {} x {} and dilation {} x {}", d.kernel_h,
+                       d.kernel_w, d.stride_h, d.stride_w, d.dilation_h, d.dilation_w);
   if (d.out_h < 2 || d.out_w < kLeastPatchColumns) return fmt::format("{} x {} results are too few", d.out_h, d.out_w);
-  return refuse_layer(c, d.w_zero_point, d.wide);
+  return refuse_integer_sums(c);
 }
 
-int64_t mve_patch_bytes(const KernelContext& c) {
+int64_t patch_bytes(const KernelContext& c) {
   const auto& d = std::get<QDepthwise2d>(c.call.descriptor);
   return int64_t{kPatch} * (d.out_w + 2) * d.channels + kPatch * kChunk;
 }
 
-void pack_mve_patches(const KernelContext& c, std::vector<std::optional<Tensor>>& constants) {
+void pack_patches(const KernelContext& c, Constants& constants) {
   const auto& d = std::get<QDepthwise2d>(c.call.descriptor);
   if (input_type(c) == DType::u8) add_lost_zero(d, *constants[1], *constants[2]);
   std::span<const int8_t> from = std::as_const(*constants[1]).as<int8_t>();
@@ -222,19 +186,23 @@ void pack_mve_patches(const KernelContext& c, std::vector<std::optional<Tensor>>
   constants[1] = std::move(weights);
 }
 
-std::optional<std::string> refuse_mve_binary(const KernelContext& c) {
+Refusal refuse_binary(const KernelContext& c) {
   const auto& d = std::get<QBinary>(c.call.descriptor);
   int32_t last = d.rank - 1;
   if (d.a_strides[last] != 1 || d.b_strides[last] != 1) return "an operand is repeated along its rows";
-  if (DType y = c.program.tensor(c.call.outputs[0]).type.dtype; !is_byte(y)) return fmt::format("it writes bytes, not {}", dtype_name(y));
+  if (DType y = output_type(c); !is_byte(y)) return fmt::format("it writes bytes, not {}", dtype_name(y));
   if (c.call.functors[0] == "mul") return "it has no products";
   return refuse_qbinary_integers(c);
 }
 
-std::optional<std::string> refuse_mve_average_pool2d(const KernelContext& c) {
-  DType x = input_type(c), y = c.program.tensor(c.call.outputs[0]).type.dtype;
-  if (!is_byte(x) || !is_byte(y)) return fmt::format("it reads and writes bytes, the layer has {} and {}", dtype_name(x), dtype_name(y));
-  return std::nullopt;
+}  // namespace
+
+const KernelSet& mve() {
+  static const KernelRow rows[] = {
+#include "targets/kernels/mve/rows.def"
+  };
+  static const KernelSet set("mve", {std::begin(rows), std::end(rows)});
+  return set;
 }
 
-}  // namespace kiln::rules
+}  // namespace kiln::kernels

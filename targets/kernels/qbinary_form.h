@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Integer forms of the binary operators on quantized bytes (runtime-stubs/nn/ref/qbinary.h), found and proved by trying all pairs of operands.
+// Integer forms of the binary operators on quantized bytes (runtime-stubs/nn/ref/qbinary.h), found and proved by trying all pairs of
+// operands.
 #pragma once
 
 #include <optional>
@@ -7,8 +8,9 @@
 
 #include "compiler/ir/dtype.h"
 #include "compiler/program/descriptors.h"
+#include "targets/kernels/layer_facts.h"
 
-namespace kiln::rules {
+namespace kiln::kernels {
 
 /// The factors of nn::ref::qbinary_integer.
 struct IntegerForm {
@@ -19,4 +21,9 @@ struct IntegerForm {
 /// was found. `functor`: "add", "sub" or "mul"; others have none. a and b are 8-bit types.
 std::optional<IntegerForm> integer_form(const QBinary& d, std::string_view functor, DType a, DType b);
 
-}  // namespace kiln::rules
+/// Calls that have no such form.
+Refusal refuse_qbinary_integers(const KernelContext& c);
+/// The factors.
+Tuning tune_qbinary_integers(const KernelContext& c);
+
+}  // namespace kiln::kernels
