@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generated recurrent layers of all attributes side by side, as a graph; and a check of what they compile to against its evaluation.
+// Generated recurrent layers of all attributes side by side, as a graph; and the check of what they compile to.
 #pragma once
 
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
-#include <cmath>
 #include <random>
 #include <set>
 #include <string>
 
-#include "compiler/emit/bundle.h"
-#include "compiler/ir/random_tensor.h"
-#include "compiler/ops/evaluate.h"
 #include "compiler/ops/recurrent.h"
-#include "compiler/pipeline/pipeline.h"
-#include "compiler/runner/bundle_runner.h"
 #include "nn/half.h"
+#include "tests/emitted_layers.h"
 
 namespace kiln::test {
 
@@ -86,41 +81,8 @@ class RecurrentGenerator {
 };
 
 /// Compiles the graph, runs it and compares it with its evaluation. Returns the rows that served it.
-inline std::set<std::string> check_recurrent_layers(Graph graph, const CompileOptions& given, const BuildOptions& build) {
-  CompileOptions options = given;
-  options.name = "layers";
-  ImportedModel model;
-  model.graph = std::move(graph);
-  Diagnostics diagnostics;
-  std::optional<Compiled> c = compile_graph(std::move(model), options, diagnostics);
-  for (const Diagnostic& d : diagnostics.all()) UNSCOPED_INFO(to_string(d));
-  REQUIRE(c);
-  std::vector<Tensor> inputs;
-  for (ValueId v : c->graph.inputs) inputs.push_back(random_tensor(c->graph.type(v), inputs.size() + 1));
-  Result<std::vector<Tensor>> expected = evaluate(c->graph, inputs);
-  REQUIRE(expected.ok());
-  Result<BuiltBundle> built = BuiltBundle::build(c->program, c->target, emit_bundle(c->program, c->target, c->info, {}), build);
-  if (!built) FAIL(to_string(built.diagnostic()));
-  Result<RunResult> result = built->run({inputs}, {.poison = build.traced});
-  if (!result) FAIL(to_string(result.diagnostic()));
-  for (size_t i = 0; i < expected->size(); ++i) {
-    const std::vector<double> got = result->outputs[0][i].to_doubles(), want = (*expected)[i].to_doubles();
-    REQUIRE(got.size() == want.size());
-    for (size_t k = 0; k < got.size(); ++k) {
-      // Sums of a few dozen products, several steps deep.
-      if (std::abs(got[k] - want[k]) <= 1e-4 * (1 + std::abs(want[k]))) continue;
-      FAIL(fmt::format("{} {}: output {} element {} is {}, expected {}", options.target, options.cpu, c->graph.output_name(i), k, got[k],
-                       want[k]));
-    }
-  }
-  std::set<std::string> rows;
-  for (const Step& step : c->program.steps) {
-    rows.insert(fmt::format("{}.{}", step.call.family, step.call.row->variant));
-    if ((step.call.row->narrow & kGateWeights) != kGateWeights) continue;
-    for (size_t operand : {size_t{1}, size_t{2}})
-      CHECK((c->program.tensor(step.call.inputs[operand]).type.dtype == DType::f16) == c->imported.has_narrow_weights);
-  }
-  return rows;
+inline std::set<std::string> check_recurrent_layers(Graph graph, const CompileOptions& options, const BuildOptions& build) {
+  return check_float_layers(std::move(graph), options, build, 1e-4);  // sums of a few dozen products, several steps deep
 }
 
 }  // namespace kiln::test

@@ -41,6 +41,7 @@ struct Totals {
   int graphs = 0, refused = 0;
   int against_onnxruntime = 0, against_emitted = 0;
   std::map<std::string, int> passes;             ///< how many graphs each pass has changed
+  std::map<std::string, int> families;           ///< how many kernel calls each family has
   std::map<std::string, int> onnxruntime_lacks;  ///< models that ONNX Runtime does not compute, by what it says
   std::map<std::string, int> excepted;           ///< differences that kOrtDefects explains, by reason
 };
