@@ -9,9 +9,9 @@
 namespace kiln {
 
 struct Machine {
-  std::string_view name;       ///< for people: "Arm"
-  uint16_t elf_machine;        ///< e_machine of the ELF header
-  uint64_t function_bit;       ///< set in the addresses of functions beside the address: 1 says Thumb; 0: none
+  std::string_view name;  ///< for people: "Arm"
+  uint16_t elf_machine;   ///< e_machine of the ELF header
+  uint64_t function_bit;  ///< set in the addresses of functions beside the address: 1 says Thumb; 0: none
   /// Whether a relocation of this type is in a call or a jump.
   bool (*is_branch)(uint64_t relocation_type);
   /// Whether a function calls its own first instruction, which needs no relocation.
