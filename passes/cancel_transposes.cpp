@@ -14,8 +14,6 @@ namespace {
 
 using Perm = std::vector<int64_t>;
 
-Perm perm_of(const Node& transpose) { return transpose.attrs.ints("perm"); }
-
 /// Rule 1. The builder composes with a transpose before and knows reshapes; what it returns is no transpose of a transpose.
 Result<bool> simplify_transpose(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);

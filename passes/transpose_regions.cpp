@@ -14,8 +14,6 @@ namespace {
 
 using Perm = std::vector<int64_t>;
 
-Perm perm_of(const Node& transpose) { return transpose.attrs.ints("perm"); }
-
 /// Whether the node computes in any order of dimensions.
 bool is_flexible(const Graph& graph, const Node& node) {
   if (node.outputs.size() != 1 || graph.type(node.outputs[0]).rank() < 2) return false;

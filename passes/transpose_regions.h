@@ -16,6 +16,9 @@ namespace kiln {
 /// region, since neighbours that both reckon with transposes between them that cancel would change their orders in turn for ever.
 Result<bool> permute_regions(Graph& graph, PassContext& context, Result<bool> (*tidy)(Graph&, PassContext&));
 
+/// Of a transpose.
+inline std::vector<int64_t> perm_of(const Node& transpose) { return transpose.attrs.ints("perm"); }
+
 /// Elements that `transpose(w, perm)` moves: 0 when the dimensions longer than 1 keep their order.
 int64_t transposed_elements(const Shape& shape, const std::vector<int64_t>& perm);
 

@@ -12,6 +12,8 @@
 
 namespace kiln {
 
+inline constexpr uint32_t kMaxPictureSide = 1 << 15;  ///< in pixels; larger pictures are refused
+
 /// u8[height,width,channels]: 1 channel for grey pictures, 3 (red, green, blue) for all others. Errors: bad_input_data, also when the file
 /// ends early.
 Result<Tensor> decode_png(std::string_view bytes);

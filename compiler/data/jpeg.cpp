@@ -19,9 +19,7 @@
 namespace kiln {
 namespace {
 
-constexpr JDIMENSION kMaxSide = 1 << 15;
-
-struct Reading {
+struct JpegReading {
   jpeg_decompress_struct decoder;
   jpeg_error_mgr errors;
   jmp_buf jump;
@@ -30,7 +28,7 @@ struct Reading {
 };
 
 [[noreturn]] void stop(j_common_ptr decoder) {
-  auto* reading = static_cast<Reading*>(decoder->client_data);
+  auto* reading = static_cast<JpegReading*>(decoder->client_data);
   decoder->err->format_message(decoder, reading->problem);
   longjmp(reading->jump, 1);
 }
@@ -43,14 +41,14 @@ void on_message(j_common_ptr decoder, int level) {
 
 /// Chooses grey or RGB; false for other colours and for pictures that are too large.
 bool choose_output(jpeg_decompress_struct& decoder) {
-  if (decoder.image_width > kMaxSide || decoder.image_height > kMaxSide) return false;
+  if (decoder.image_width > kMaxPictureSide || decoder.image_height > kMaxPictureSide) return false;
   if (decoder.num_components != 1 && decoder.num_components != 3) return false;
   decoder.out_color_space = decoder.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
   decoder.dct_method = JDCT_ISLOW;
   return true;
 }
 
-void read_rows(Reading& reading) {
+void read_rows(JpegReading& reading) {
   jpeg_decompress_struct& decoder = reading.decoder;
   size_t row_bytes = size_t{decoder.output_width} * static_cast<size_t>(decoder.output_components);
   reading.pixels.resize(row_bytes * decoder.output_height);
@@ -60,7 +58,7 @@ void read_rows(Reading& reading) {
   }
 }
 
-bool read_picture(Reading& reading, std::string_view bytes) {
+bool read_picture(JpegReading& reading, std::string_view bytes) {
   jpeg_decompress_struct& decoder = reading.decoder;
   if (setjmp(reading.jump)) return false;
   jpeg_create_decompress(&decoder);
@@ -76,7 +74,7 @@ bool read_picture(Reading& reading, std::string_view bytes) {
 }  // namespace
 
 Result<Tensor> decode_jpeg(std::string_view bytes) {
-  Reading reading{};
+  JpegReading reading{};
   reading.decoder.err = jpeg_std_error(&reading.errors);
   reading.decoder.client_data = &reading;
   reading.errors.error_exit = stop;
@@ -85,7 +83,7 @@ Result<Tensor> decode_jpeg(std::string_view bytes) {
   const jpeg_decompress_struct& decoder = reading.decoder;
   Shape shape{decoder.output_height, decoder.output_width, decoder.output_components};
   Diagnostic refused = bad_data(fmt::format("the picture has {} x {} pixels of {} colours; the limit is {} a side, and 1 or 3 colours.",
-                                       decoder.image_width, decoder.image_height, decoder.num_components, kMaxSide));
+                                       decoder.image_width, decoder.image_height, decoder.num_components, kMaxPictureSide));
   jpeg_destroy_decompress(&reading.decoder);
   if (!good && reading.problem[0]) return bad_data(fmt::format("the JPEG file cannot be read: {}.", reading.problem));
   if (!good) return refused;

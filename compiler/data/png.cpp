@@ -14,10 +14,8 @@
 namespace kiln {
 namespace {
 
-constexpr png_uint_32 kMaxSide = 1 << 15;
-
 /// What libpng calls back with, and what survives a longjmp.
-struct Reading {
+struct PngReading {
   std::string_view rest;
   char problem[128] = {};
   png_uint_32 width = 0, height = 0;
@@ -27,14 +25,14 @@ struct Reading {
 };
 
 void read_bytes(png_structp png, png_bytep to, size_t count) {
-  auto* reading = static_cast<Reading*>(png_get_io_ptr(png));
+  auto* reading = static_cast<PngReading*>(png_get_io_ptr(png));
   if (count > reading->rest.size()) png_error(png, "the file ends early");
   std::memcpy(to, reading->rest.data(), count);
   reading->rest.remove_prefix(count);
 }
 
 [[noreturn]] void on_error(png_structp png, png_const_charp text) {
-  auto* reading = static_cast<Reading*>(png_get_error_ptr(png));
+  auto* reading = static_cast<PngReading*>(png_get_error_ptr(png));
   std::strncpy(reading->problem, text, sizeof reading->problem - 1);
   png_longjmp(png, 1);
 }
@@ -51,8 +49,8 @@ void set_transformations(png_structp png, png_infop info) {
 }
 
 /// Allocates the picture; false when it is too large.
-bool prepare(Reading& reading, size_t row_bytes) {
-  if (reading.width > kMaxSide || reading.height > kMaxSide) return false;
+bool prepare(PngReading& reading, size_t row_bytes) {
+  if (reading.width > kMaxPictureSide || reading.height > kMaxPictureSide) return false;
   reading.pixels.resize(row_bytes * reading.height);
   for (png_uint_32 y = 0; y < reading.height; ++y)
     reading.rows.push_back(reinterpret_cast<png_bytep>(reading.pixels.data() + row_bytes * y));
@@ -60,10 +58,10 @@ bool prepare(Reading& reading, size_t row_bytes) {
 }
 
 /// False with `reading.problem` set, or when the picture is too large.
-bool read_picture(png_structp png, png_infop info, Reading& reading) {
+bool read_picture(png_structp png, png_infop info, PngReading& reading) {
   if (setjmp(png_jmpbuf(png))) return false;
   png_set_read_fn(png, &reading, read_bytes);
-  png_set_user_limits(png, kMaxSide, kMaxSide);
+  png_set_user_limits(png, kMaxPictureSide, kMaxPictureSide);
   png_read_info(png, info);
   set_transformations(png, info);
   reading.width = png_get_image_width(png, info);
@@ -78,7 +76,7 @@ bool read_picture(png_structp png, png_infop info, Reading& reading) {
 }  // namespace
 
 Result<Tensor> decode_png(std::string_view bytes) {
-  Reading reading;
+  PngReading reading;
   reading.rest = bytes;
   png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reading, on_error, on_warning);
   png_infop info = png ? png_create_info_struct(png) : nullptr;
@@ -86,7 +84,7 @@ Result<Tensor> decode_png(std::string_view bytes) {
   bool good = read_picture(png, info, reading);
   png_destroy_read_struct(&png, &info, nullptr);
   if (!good && reading.problem[0]) return bad_data(fmt::format("the PNG file cannot be read: {}.", reading.problem));
-  if (!good) return bad_data(fmt::format("the picture has {} x {} pixels, the limit is {} a side.", reading.width, reading.height, kMaxSide));
+  if (!good) return bad_data(fmt::format("the picture has {} x {} pixels, the limit is {} a side.", reading.width, reading.height, kMaxPictureSide));
   Shape shape{reading.height, reading.width, reading.channels};
   if (Status s = check_shape(shape); !s) return bad_data(s.diagnostic().message);
   return Tensor(TensorType{DType::u8, std::move(shape), {}}, std::move(reading.pixels));

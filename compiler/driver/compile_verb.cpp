@@ -21,7 +21,7 @@
 namespace kiln {
 namespace {
 
-struct Options {
+struct CompileArguments {
   CompileOptions common;
   bool quantize = false;
   CalibrationOptions calibration;
@@ -34,7 +34,7 @@ struct Options {
   std::filesystem::path depfile;
 };
 
-Status check_quantization(const Options& options) {
+Status check_quantization(const CompileArguments& options) {
   bool data = !options.calibration.data.path.empty();
   if (options.quantize && !data)
     return error(DiagId::bad_usage, "--quantize needs calibration data.", "add `--calibration PATH` with samples of real inputs.");
@@ -55,7 +55,7 @@ std::string make_escaped(const std::string& path) {
 
 /// The files that decide what is emitted, in the format of a compiler's -MD. manifest.json is the target of that rule and so gets
 /// a new time, whereas other files that stay the same keep theirs: what is built from them stays up to date.
-Status write_depfile(const Options& options, const Compiled& compiled) {
+Status write_depfile(const CompileArguments& options, const Compiled& compiled) {
   if (options.depfile.empty()) return Done{};
   const std::filesystem::path manifest = std::filesystem::absolute(options.output / "manifest.json");
   std::string text = make_escaped(manifest.string()) + ":";
@@ -68,7 +68,7 @@ Status write_depfile(const Options& options, const Compiled& compiled) {
   return Done{};
 }
 
-ExitCode run(Options& options, const Terminal& terminal) {
+ExitCode compile(CompileArguments& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   if (Status s = check_quantization(options); !s) return terminal.fail(s.diagnostic());
   std::optional<Compiled> compiled = options.quantize ? compile_quantized(options.common, options.calibration, terminal, diagnostics)
@@ -114,8 +114,8 @@ ExitCode run(Options& options, const Terminal& terminal) {
   return ExitCode::ok;
 }
 
-VerbAction add(CLI::App& sub) {
-  auto options = std::make_shared<Options>();
+VerbAction add_compile(CLI::App& sub) {
+  auto options = std::make_shared<CompileArguments>();
   add_common_options(sub, options->common);
   sub.add_option("-o,--output", options->output, "Folder of the bundle; default: the bundle's name")->type_name("DIR");
   sub.add_flag("--report", options->report, "Say what the bundle takes of a microcontroller, from object code, as `kiln inspect` does");
@@ -132,7 +132,7 @@ VerbAction add(CLI::App& sub) {
       ->check(CLI::IsMember({"int8"}))
       ->group("Quantization");
   add_calibration_options(sub, options->calibration);
-  return [options](const Terminal& terminal) { return run(*options, terminal); };
+  return [options](const Terminal& terminal) { return compile(*options, terminal); };
 }
 
 }  // namespace
@@ -144,6 +144,6 @@ const Verb compile_verb = {"compile", "Turn a model into a C++ source bundle",
                            "kiln compile kws.onnx --quantize int8 --calibration samples/\n"
                            "kiln compile det.onnx --dim batch=1 --ram 64K       # bind a dimension, check a budget\n"
                            "kiln compile kws.onnx --target cortex-m4 --flash 64K --stack 512",
-                           add};
+                           add_compile};
 
 }  // namespace kiln

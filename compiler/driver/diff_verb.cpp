@@ -15,7 +15,7 @@
 namespace kiln {
 namespace {
 
-struct Options {
+struct DiffArguments {
   CompileOptions common;
   DiffOptions diff;
   std::string json;
@@ -33,7 +33,7 @@ Status verdict(const DiffReport& report) {
       report.layers.empty() ? "--layers shows where it begins." : "");
 }
 
-Status write_report(const Options& options, const DiffReport& report, const Terminal& terminal) {
+Status write_report(const DiffArguments& options, const DiffReport& report, const Terminal& terminal) {
   if (options.json != "-") fmt::print("{}", diff_text(report, terminal.color_out));
   if (options.json == "-")
     fmt::print("{}", diff_json(report));
@@ -42,7 +42,7 @@ Status write_report(const Options& options, const DiffReport& report, const Term
   return Done{};
 }
 
-ExitCode diff(const Options& options, const Terminal& terminal) {
+ExitCode diff(const DiffArguments& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
   terminal.report(diagnostics);
@@ -54,8 +54,8 @@ ExitCode diff(const Options& options, const Terminal& terminal) {
   return ExitCode::ok;
 }
 
-VerbAction add(CLI::App& sub) {
-  auto options = std::make_shared<Options>();
+VerbAction add_diff(CLI::App& sub) {
+  auto options = std::make_shared<DiffArguments>();
   add_common_options(sub, options->common);
   CLI::Option* inputs = sub.add_option("--inputs", options->diff.inputs,
                                        "ONNX test_data_set folders, a folder of .npy, a .npz, .npy or .pb file; "
@@ -98,6 +98,6 @@ const Verb diff_verb = {"diff", "Compare the emitted code with ONNX Runtime",
                         "kiln diff kws.onnx --inputs samples.npz --atol 1e-6\n"
                         "kiln diff vww.onnx --cpu native --time 100  # and how fast are they?\n"
                         "kiln diff vad.onnx --state hn=h --steps 50  # 50 runs, the state fed back on both sides",
-                        add};
+                        add_diff};
 
 }  // namespace kiln

@@ -17,7 +17,7 @@
 namespace kiln {
 namespace {
 
-struct Options {
+struct EvaluateArguments {
   EvaluationOptions evaluation;
   std::string json;
   std::filesystem::path html;
@@ -49,7 +49,7 @@ Score score_or_throw(const std::string& text) {
   return score;
 }
 
-Status write_report(const Options& options, const EvaluationReport& report) {
+Status write_report(const EvaluateArguments& options, const EvaluationReport& report) {
   if (options.json != "-") fmt::print("{}", evaluation_text(report));
   if (options.json == "-") {
     fmt::print("{}", evaluation_json(report));
@@ -80,7 +80,7 @@ Status verdict(const EvaluationReport& report) {
   return Done{};
 }
 
-ExitCode evaluate(const Options& options, const Terminal& terminal) {
+ExitCode evaluate(const EvaluateArguments& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   std::optional<EvaluationReport> report = evaluate_model(options.evaluation, diagnostics, terminal);
   terminal.report(diagnostics);
@@ -103,8 +103,8 @@ void add_gates(CLI::App& sub, EvaluationOptions& e) {
       ->group(group);
 }
 
-VerbAction add(CLI::App& sub) {
-  auto options = std::make_shared<Options>();
+VerbAction add_evaluate(CLI::App& sub) {
+  auto options = std::make_shared<EvaluateArguments>();
   EvaluationOptions& e = options->evaluation;
   add_common_options(sub, e.common);
   add_data_options(sub, e.data, "--data")->required();
@@ -145,6 +145,6 @@ const Verb evaluate_verb = {"evaluate", "Measure a model's accuracy on data",
                             "kiln evaluate kws.onnx --data x.npy --labels y.npy --mean 83 --scale 0.5847 --metric top1 --run both\n"
                             "kiln evaluate kws_int8.onnx --data x.npy --labels y.npy --metric top1 --baseline kws.onnx --max-drop 0.5\n"
                             "kiln evaluate machine.onnx --data x.npy --labels y.npy --metric auc --score reconstruction --html report.html",
-                            add};
+                            add_evaluate};
 
 }  // namespace kiln

@@ -18,7 +18,7 @@
 namespace kiln {
 namespace {
 
-struct Options {
+struct InspectArguments {
   CompileOptions common;
   BuildOptions build;
   Budgets budgets;
@@ -26,7 +26,7 @@ struct Options {
 };
 
 /// The footprint on a microcontroller; nothing for this machine, and, unless a budget asks for it, without a compiler.
-Result<std::optional<Footprint>> measure(const Options& options, const Compiled& compiled, const std::vector<OutputFile>& bundle,
+Result<std::optional<Footprint>> measure(const InspectArguments& options, const Compiled& compiled, const std::vector<OutputFile>& bundle,
                                          const Terminal& terminal) {
   if (!can_measure(compiled.target)) return std::optional<Footprint>();
   terminal.show_progress("compiling the emitted code ...");
@@ -39,7 +39,7 @@ Result<std::optional<Footprint>> measure(const Options& options, const Compiled&
   return std::optional<Footprint>();
 }
 
-ExitCode run(const Options& options, const Terminal& terminal) {
+ExitCode inspect(const InspectArguments& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
   terminal.report(diagnostics);
@@ -60,13 +60,13 @@ ExitCode run(const Options& options, const Terminal& terminal) {
   return enforce_budgets(options.budgets, *compiled, bundle, options.build, *measured, terminal);
 }
 
-VerbAction add(CLI::App& sub) {
-  auto options = std::make_shared<Options>();
+VerbAction add_inspect(CLI::App& sub) {
+  auto options = std::make_shared<InspectArguments>();
   add_common_options(sub, options->common);
   add_build_options(sub, options->build);
   add_budget_options(sub, options->budgets);
   sub.add_option("--json", options->json, "Write the report as JSON; '-' for stdout")->type_name("FILE");
-  return [options](const Terminal& terminal) { return run(*options, terminal); };
+  return [options](const Terminal& terminal) { return inspect(*options, terminal); };
 }
 
 }  // namespace
@@ -77,6 +77,6 @@ const Verb inspect_verb = {"inspect", "Show layers, memory and MACs of a model",
                            "kiln inspect kws.onnx --target cortex-m4        # flash and stack too, from object code\n"
                            "kiln inspect kws.onnx --target cortex-m4 --flash 64K --ram 32K --stack 512\n"
                            "kiln inspect kws.onnx --json - | jq .macs",
-                           add};
+                           add_inspect};
 
 }  // namespace kiln

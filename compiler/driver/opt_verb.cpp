@@ -18,7 +18,7 @@
 namespace kiln {
 namespace {
 
-struct Options {
+struct OptArguments {
   CompileOptions common;
   std::vector<std::string> passes = {"all"};
   std::filesystem::path output;
@@ -62,7 +62,7 @@ Result<std::vector<GraphPass>> chosen_passes(const std::vector<std::string>& nam
   return passes;
 }
 
-Status optimize(Graph& graph, const Options& options, Diagnostics& diagnostics) {
+Status optimize(Graph& graph, const OptArguments& options, Diagnostics& diagnostics) {
   Result<std::vector<GraphPass>> passes = chosen_passes(options.passes);
   if (!passes) return std::move(passes).diagnostic();
   if (Status s = check_pass_names(options.common.passes, graph_passes()); !s) return s;
@@ -79,7 +79,7 @@ Status optimize(Graph& graph, const Options& options, Diagnostics& diagnostics) 
   return Done{};
 }
 
-ExitCode run(const Options& options, const Terminal& terminal) {
+ExitCode opt(const OptArguments& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   std::optional<Graph> graph = read_graph(options.common, diagnostics);
   Status done = graph ? optimize(*graph, options, diagnostics) : Status(Done{});
@@ -87,14 +87,14 @@ ExitCode run(const Options& options, const Terminal& terminal) {
   return done ? code : terminal.fail(done.diagnostic());
 }
 
-VerbAction add(CLI::App& sub) {
-  auto options = std::make_shared<Options>();
+VerbAction add_opt(CLI::App& sub) {
+  auto options = std::make_shared<OptArguments>();
   add_common_options(sub, options->common);
   sub.add_option("--passes", options->passes, "Passes to run, in this order; 'all' or 'none'")->delimiter(',')->type_name("PASS,...");
   sub.add_option("-o,--output", options->output, "Write the IR here instead of to stdout")->type_name("FILE");
   sub.add_flag("--elide", options->print.elide_constants, "Leave out the elements of larger constants");
   sub.add_flag("--onnx", options->print.onnx_tensors, "Show which ONNX tensor a value holds");
-  return [options](const Terminal& terminal) { return run(*options, terminal); };
+  return [options](const Terminal& terminal) { return opt(*options, terminal); };
 }
 
 }  // namespace
@@ -105,6 +105,6 @@ const Verb opt_verb = {"opt", "Run graph passes and print the IR",
                        "kiln opt kws.onnx --elide --passes none                    # as imported\n"
                        "kiln opt graph.txt --passes fold-batchnorm,dead-code       # IR text in, IR text out\n"
                        "kiln opt kws.onnx --elide --print-after all --dot kws.dot  # every step, and a drawing",
-                       add};
+                       add_opt};
 
 }  // namespace kiln

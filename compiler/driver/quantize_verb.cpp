@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cmath>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "compiler/driver/cli.h"
 #include "compiler/driver/options.h"
 #include "compiler/driver/quantize_options.h"
+#include "compiler/report/json_numbers.h"
 #include "compiler/report/table.h"
 #include "compiler/support/files.h"
 #include "compiler/support/problems.h"
@@ -17,7 +16,7 @@
 namespace kiln {
 namespace {
 
-struct Options {
+struct QuantizeArguments {
   CompileOptions common;
   CalibrationOptions calibration;
   std::filesystem::path output;
@@ -62,10 +61,6 @@ std::string summary(const QuantizedModel& model, const QuantizeOptions& options)
   return text;
 }
 
-nlohmann::ordered_json number_or_null(double value) {
-  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
-}
-
 std::string report_json(const QuantizedModel& model, const QuantizeOptions& options) {
   nlohmann::ordered_json json;
   json["schema_version"] = 1;
@@ -86,7 +81,7 @@ std::string report_json(const QuantizedModel& model, const QuantizeOptions& opti
                               {"scale", unit.grid.scale},
                               {"zero_point", unit.grid.zero_point},
                               {"dtype", dtype_name(unit.grid.dtype)},
-                              {"snr_db", number_or_null(unit.snr)}});
+                              {"snr_db", finite(unit.snr)}});
   }
   json["float_nodes"] = model.float_nodes;
   if (model.goal)
@@ -96,11 +91,11 @@ std::string report_json(const QuantizedModel& model, const QuantizeOptions& opti
                     {"lifted", model.goal->lifted}};
   json["outputs"] = nlohmann::ordered_json::array();
   for (const QuantizedOutput& output : model.outputs)
-    json["outputs"].push_back({{"name", output.name}, {"snr_db", number_or_null(output.snr)}, {"agreement", output.agreement}});
+    json["outputs"].push_back({{"name", output.name}, {"snr_db", finite(output.snr)}, {"agreement", output.agreement}});
   return json.dump(2) + "\n";
 }
 
-ExitCode run(Options& options, const Terminal& terminal) {
+ExitCode quantize(QuantizeArguments& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   std::optional<QuantizedModel> model =
       quantize_file(options.common.model, options.common.import, options.calibration, terminal, diagnostics);
@@ -117,14 +112,14 @@ ExitCode run(Options& options, const Terminal& terminal) {
   return ExitCode::ok;
 }
 
-VerbAction add(CLI::App& sub) {
-  auto options = std::make_shared<Options>();
+VerbAction add_quantize(CLI::App& sub) {
+  auto options = std::make_shared<QuantizeArguments>();
   add_model_options(sub, options->common);
   add_calibration_options(sub, options->calibration);
   sub.get_option("--calibration")->required();
   sub.add_option("-o,--output", options->output, "The quantized model")->type_name("FILE")->required();
   sub.add_option("--json", options->json, "Write the report as JSON; '-' for stdout")->type_name("FILE");
-  return [options](const Terminal& terminal) { return run(*options, terminal); };
+  return [options](const Terminal& terminal) { return quantize(*options, terminal); };
 }
 
 }  // namespace
@@ -135,6 +130,6 @@ const Verb quantize_verb = {"quantize", "Turn a float model into an integer one 
                             "kiln quantize ic.onnx --calibration images.npy --layout nhwc -o ic_int8.onnx --method percentile\n"
                             "kiln quantize kws.onnx --calibration x.npy --labels y.npy --max-drop 0.5 -o kws_int8.onnx\n"
                             "kiln quantize ad.onnx --calibration normal/ -o ad_int8.onnx --keep-float decoder/out",
-                            add};
+                            add_quantize};
 
 }  // namespace kiln

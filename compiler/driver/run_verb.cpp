@@ -23,7 +23,7 @@ constexpr size_t kShownElements = 32;
 /// Of a board: enough for the clock of a Cortex-M to resolve single instructions of a run.
 constexpr uint32_t kCountedRuns = 8;
 
-struct Options {
+struct RunArguments {
   CompileOptions common;
   BuildOptions build;
   Budgets budgets;
@@ -56,7 +56,7 @@ std::vector<Tensor> stacked(const std::vector<std::vector<Tensor>>& steps) {
   return out;
 }
 
-Status write_outputs(const Options& options, const Program& program, const std::vector<Tensor>& outputs) {
+Status write_outputs(const RunArguments& options, const Program& program, const std::vector<Tensor>& outputs) {
   std::vector<OutputFile> files;
   for (size_t i = 0; i < outputs.size(); ++i) files.push_back({program.outputs[i].c_name + ".npy", save_npy(outputs[i])});
   return write_folder(options.output, files);
@@ -77,7 +77,7 @@ std::string profile_text(const Program& program, const RunResult& plain, const R
 }
 
 /// Counts instructions in a build that reports each step, which costs a few itself, and in a plain one.
-Result<std::string> profile(const Options& options, const Compiled& c, const std::vector<OutputFile>& bundle,
+Result<std::string> profile(const RunArguments& options, const Compiled& c, const std::vector<OutputFile>& bundle,
                             const std::vector<Tensor>& inputs, const RunResult& plain) {
   Result<BuiltBundle> traced =
       BuiltBundle::build(c.program, c.target, bundle, {.compiler = options.build.compiler, .flags = options.build.flags, .traced = true});
@@ -87,7 +87,7 @@ Result<std::string> profile(const Options& options, const Compiled& c, const std
   return profile_text(c.program, plain, *counted, c.target);
 }
 
-ExitCode run(const Options& options, const Terminal& terminal) {
+ExitCode run(const RunArguments& options, const Terminal& terminal) {
   Diagnostics diagnostics;
   std::optional<Compiled> compiled = compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);
@@ -126,8 +126,8 @@ ExitCode run(const Options& options, const Terminal& terminal) {
   return ExitCode::ok;
 }
 
-VerbAction add(CLI::App& sub) {
-  auto options = std::make_shared<Options>();
+VerbAction add_run(CLI::App& sub) {
+  auto options = std::make_shared<RunArguments>();
   add_common_options(sub, options->common);
   sub.add_option("--input", options->inputs,
                  "Data of an input, .npy or .pb; NAME= may be left out when there is one input. With --state a further leading dimension "
@@ -149,6 +149,6 @@ const Verb run_verb = {"run", "Run the emitted code of a model, here or in QEMU"
                        "kiln run kws.onnx --input yes.npy -o results         # writes results/scores.npy\n"
                        "kiln run kws.onnx --input yes.npy --target cortex-m4 --profile\n"
                        "kiln run vad.onnx --state hn=h --input chunks.npy    # [steps,...]: one run after the other",
-                       add};
+                       add_run};
 
 }  // namespace kiln

@@ -12,7 +12,7 @@ constexpr AttrSpec kScanAttrs[] = {
     {"scan_input_directions", AttrKind::integers}, {"scan_output_axes", AttrKind::integers}, {"scan_output_directions", AttrKind::integers},
 };
 constexpr AttrSpec kDtypeAttrs[] = {{"dtype", AttrKind::integer}};
-constexpr AttrSpec kSplitAttrs[] = {{"axis", AttrKind::integer}, {"keepdims", AttrKind::integer}};
+constexpr AttrSpec kSplitToSequenceAttrs[] = {{"axis", AttrKind::integer}, {"keepdims", AttrKind::integer}};
 constexpr AttrSpec kConcatFromSequenceAttrs[] = {{"axis", AttrKind::integer}, {"new_axis", AttrKind::integer}};
 
 constexpr OpDef expanded(OnnxOp onnx, std::string_view summary) {
@@ -45,7 +45,7 @@ const OpDef sequence_length =
     expanded({.type = "SequenceLength", .attrs = {}, .since = 11, .max_inputs = 1}, "the length of a sequence; always a constant");
 const OpDef sequence_map = expanded({.type = "SequenceMap", .attrs = {}, .since = 17}, "a graph for each element of a sequence");
 const OpDef split_to_sequence =
-    expanded({.type = "SplitToSequence", .attrs = kSplitAttrs, .since = 11, .max_inputs = 2}, "a sequence of the parts of a tensor");
+    expanded({.type = "SplitToSequence", .attrs = kSplitToSequenceAttrs, .since = 11, .max_inputs = 2}, "a sequence of the parts of a tensor");
 const OpDef concat_from_sequence = expanded({.type = "ConcatFromSequence", .attrs = kConcatFromSequenceAttrs, .since = 11, .max_inputs = 1},
                                             "the elements of a sequence joined along an axis");
 const OpDef optional = expanded({.type = "Optional", .attrs = {}, .since = 15, .min_inputs = 0, .max_inputs = 1}, "its input, or nothing");

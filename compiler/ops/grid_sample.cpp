@@ -12,7 +12,7 @@
 namespace kiln {
 namespace {
 
-constexpr std::string_view kModes[] = {"linear", "nearest", "cubic"}, kPaddings[] = {"zeros", "border", "reflection"},
+constexpr std::string_view kSampleModes[] = {"linear", "nearest", "cubic"}, kPaddings[] = {"zeros", "border", "reflection"},
                            kCoordinates[] = {"pixels", "corners", "edges"};
 
 template <size_t N>
@@ -32,7 +32,7 @@ InferResult infer_grid_sample(const OpArgs& args) {
   for (int64_t i = 1; i <= rank; ++i)
     if (int64_t size = x.shape[static_cast<size_t>(i)]; size < 1 || size > 1 << 20)
       return bad_node(fmt::format("the input is {}, its spatial dimensions must be from 1 to {}.", to_string(x), 1 << 20));
-  if (!number_of(kModes, args.attrs.s("mode", "linear")) || !number_of(kPaddings, args.attrs.s("padding", "zeros")) ||
+  if (!number_of(kSampleModes, args.attrs.s("mode", "linear")) || !number_of(kPaddings, args.attrs.s("padding", "zeros")) ||
       !number_of(kCoordinates, args.attrs.s("coordinates", "edges")))
     return bad_node(fmt::format("mode '{}', padding '{}' or coordinates '{}' are not known.", args.attrs.s("mode"), args.attrs.s("padding"),
                                 args.attrs.s("coordinates")));
@@ -47,7 +47,7 @@ GridSample grid_sample_descriptor(const OpArgs& args) {
   d.sizes = Dims(std::vector<int64_t>(x.begin() + 1, x.end() - 1));
   d.channels = static_cast<int32_t>(x.back());
   d.points = static_cast<int32_t>(args.in(1).shape[1]);
-  d.mode = *number_of(kModes, args.attrs.s("mode", "linear"));
+  d.mode = *number_of(kSampleModes, args.attrs.s("mode", "linear"));
   d.padding = *number_of(kPaddings, args.attrs.s("padding", "zeros"));
   d.coordinates = *number_of(kCoordinates, args.attrs.s("coordinates", "edges"));
   return d;
@@ -88,7 +88,7 @@ ImportResult import_grid_sample(const OnnxNode& node, GraphBuilder& b) {
   std::string mode = node.attrs.s("mode", "linear"), padding = node.attrs.s("padding_mode", "zeros");
   if (mode == "bilinear") mode = "linear";
   if (mode == "bicubic") mode = "cubic";
-  if (!number_of(kModes, mode)) return bad_node(fmt::format("mode '{}' is none of linear, nearest and cubic.", mode));
+  if (!number_of(kSampleModes, mode)) return bad_node(fmt::format("mode '{}' is none of linear, nearest and cubic.", mode));
   if (!number_of(kPaddings, padding)) return bad_node(fmt::format("padding_mode '{}' is none of zeros, border and reflection.", padding));
   if (mode == "cubic" && x.size() == 5) return bad_node("cubic sampling is defined in 2 dimensions only.");
   const std::vector<int64_t> order = channels_last_order(static_cast<int64_t>(x.size()));

@@ -9,12 +9,12 @@
 namespace kiln {
 namespace {
 
-constexpr std::string_view kModes[] = {"constant", "edge", "reflect", "wrap"};
+constexpr std::string_view kPadModes[] = {"constant", "edge", "reflect", "wrap"};
 
 std::optional<int32_t> mode_number(std::string_view mode) {
-  const auto* at = std::find(std::begin(kModes), std::end(kModes), mode);
-  if (at == std::end(kModes)) return std::nullopt;
-  return static_cast<int32_t>(at - std::begin(kModes));
+  const auto* at = std::find(std::begin(kPadModes), std::end(kPadModes), mode);
+  if (at == std::end(kPadModes)) return std::nullopt;
+  return static_cast<int32_t>(at - std::begin(kPadModes));
 }
 
 InferResult infer_pad(const OpArgs& args) {

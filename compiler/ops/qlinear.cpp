@@ -228,16 +228,16 @@ constexpr AttrSpec kQLinearConvAttrs[] = {
     {"auto_pad", AttrKind::string}, {"dilations", AttrKind::integers}, {"group", AttrKind::integer}, {"kernel_shape", AttrKind::integers},
     {"pads", AttrKind::integers}, {"strides", AttrKind::integers}, {"channels_last", AttrKind::integer},
 };
-constexpr AttrSpec kGemmAttrs[] = {{"alpha", AttrKind::real}, {"transA", AttrKind::integer}, {"transB", AttrKind::integer}};
+constexpr AttrSpec kQGemmAttrs[] = {{"alpha", AttrKind::real}, {"transA", AttrKind::integer}, {"transB", AttrKind::integer}};
 constexpr AttrSpec kAlphaAttrs[] = {{"alpha", AttrKind::real}};
 constexpr AttrSpec kLayoutAttrs[] = {{"channels_last", AttrKind::integer}};
 constexpr AttrSpec kPoolAttrs[] = {
     {"auto_pad", AttrKind::string}, {"ceil_mode", AttrKind::integer}, {"channels_last", AttrKind::integer}, {"count_include_pad", AttrKind::integer},
     {"kernel_shape", AttrKind::integers}, {"pads", AttrKind::integers}, {"strides", AttrKind::integers},
 };
-constexpr AttrSpec kAxisAttrs[] = {{"axis", AttrKind::integer}};
-constexpr AttrSpec kSoftmaxAttrs[] = {{"axis", AttrKind::integer}, {"opset", AttrKind::integer}};
-constexpr AttrSpec kReduceAttrs[] = {{"axes", AttrKind::integers}, {"keepdims", AttrKind::integer}};
+constexpr AttrSpec kQConcatAttrs[] = {{"axis", AttrKind::integer}};
+constexpr AttrSpec kQSoftmaxAttrs[] = {{"axis", AttrKind::integer}, {"opset", AttrKind::integer}};
+constexpr AttrSpec kQReduceAttrs[] = {{"axes", AttrKind::integers}, {"keepdims", AttrKind::integer}};
 
 constexpr OpDef qlinear_op(OnnxOp onnx, std::string_view summary, ImportResult (*import)(const OnnxNode&, GraphBuilder&)) {
   OpDef op;
@@ -261,27 +261,27 @@ const OpDef microsoft_qlinear_conv =
                "convolution of integers on grids, channels second or last", import_qlinear_conv);
 const OpDef qlinear_matmul = qlinear_op({.type = "QLinearMatMul", .attrs = {}, .min_inputs = 8, .max_inputs = 8},
                                         "product of matrices of integers on grids", import_qlinear_matmul);
-const OpDef microsoft_qgemm = qlinear_op({.type = "QGemm", .domain = "com.microsoft", .attrs = kGemmAttrs, .min_inputs = 6, .max_inputs = 9},
+const OpDef microsoft_qgemm = qlinear_op({.type = "QGemm", .domain = "com.microsoft", .attrs = kQGemmAttrs, .min_inputs = 6, .max_inputs = 9},
                                          "alpha * a * b + c of integers on grids", import_qgemm);
 const OpDef microsoft_qlinear_add = qlinear_op({.type = "QLinearAdd", .domain = "com.microsoft", .attrs = {}, .min_inputs = 2, .max_inputs = 8},
                                                "sum of integers on grids", import_qlinear_binary);
 const OpDef microsoft_qlinear_mul = qlinear_op({.type = "QLinearMul", .domain = "com.microsoft", .attrs = {}, .min_inputs = 2, .max_inputs = 8},
                                                "product of integers on grids", import_qlinear_binary);
 const OpDef microsoft_qlinear_concat =
-    qlinear_op({.type = "QLinearConcat", .domain = "com.microsoft", .attrs = kAxisAttrs}, "joins integers of several grids on one",
+    qlinear_op({.type = "QLinearConcat", .domain = "com.microsoft", .attrs = kQConcatAttrs}, "joins integers of several grids on one",
                import_qlinear_concat);
 const OpDef microsoft_qlinear_where =
     qlinear_op({.type = "QLinearWhere", .domain = "com.microsoft", .attrs = {}, .min_inputs = 3, .max_inputs = 9},
                "a choice between integers of two grids", import_qlinear_where);
 const OpDef microsoft_qlinear_softmax =
-    qlinear_op({.type = "QLinearSoftmax", .domain = "com.microsoft", .attrs = kSoftmaxAttrs, .min_inputs = 2, .max_inputs = 5},
+    qlinear_op({.type = "QLinearSoftmax", .domain = "com.microsoft", .attrs = kQSoftmaxAttrs, .min_inputs = 2, .max_inputs = 5},
                "softmax of integers on a grid", import_qlinear_softmax);
 const OpDef microsoft_qlinear_sigmoid = unary_qlinear_op("QLinearSigmoid", {}, "sigmoid of integers on a grid");
 const OpDef microsoft_qlinear_leaky_relu = unary_qlinear_op("QLinearLeakyRelu", kAlphaAttrs, "leaky relu of integers on a grid");
 const OpDef microsoft_qlinear_average_pool = unary_qlinear_op("QLinearAveragePool", kPoolAttrs, "average of integers over windows");
 const OpDef microsoft_qlinear_global_average_pool =
     unary_qlinear_op("QLinearGlobalAveragePool", kLayoutAttrs, "mean of integers over the spatial dimensions");
-const OpDef microsoft_qlinear_reduce_mean = unary_qlinear_op("QLinearReduceMean", kReduceAttrs, "mean of integers over axes");
+const OpDef microsoft_qlinear_reduce_mean = unary_qlinear_op("QLinearReduceMean", kQReduceAttrs, "mean of integers over axes");
 }  // namespace ops
 
 }  // namespace kiln
