@@ -15,6 +15,7 @@
 #include "compiler/support/files.h"
 #include "targets/targets.h"
 #include "tests/kiln_command.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 using namespace kiln::test;
@@ -52,7 +53,7 @@ TEST_CASE("integers are the same on every board as on the host, whatever builds 
   const char* chosen = getenv("KILN_MODELS");
   fs::path folder = fs::path(chosen ? chosen : KILN_SOURCE_DIR "/../shared/models") / "mlperf_tiny_ad_int8io";
   if (!fs::exists(folder)) {
-    WARN("skipped: there is no mlperf_tiny_ad_int8io in KILN_MODELS");
+    KILN_SKIP("there is no mlperf_tiny_ad_int8io in KILN_MODELS");
     return;
   }
   fs::path input = folder / "test_data_set_0" / "input_0.pb";
@@ -100,7 +101,7 @@ TEST_CASE("the time of integer layers does not depend on the data") {
   const char* chosen = getenv("KILN_MODELS");
   fs::path model = fs::path(chosen ? chosen : KILN_SOURCE_DIR "/../shared/models") / "mlperf_tiny_kws_int8io" / "model.onnx";
   if (!fs::exists(model)) {
-    WARN("skipped: there is no mlperf_tiny_kws_int8io in KILN_MODELS");
+    KILN_SKIP("there is no mlperf_tiny_kws_int8io in KILN_MODELS");
     return;
   }
   // The clock of this Cortex-M4 ticks every 40 instructions.

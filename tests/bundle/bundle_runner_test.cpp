@@ -9,6 +9,7 @@
 
 #include "compiler/pipeline/pipeline.h"
 #include "compiler/runner/input_sets.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 namespace fs = std::filesystem;
@@ -97,7 +98,7 @@ TEST_CASE("overwriting dead bytes between the layers of a real model changes not
   const char* chosen = getenv("KILN_MODELS");
   fs::path model = fs::path(chosen ? chosen : KILN_SOURCE_DIR "/../shared/models") / "mlperf_tiny_kws_float" / "model.onnx";
   if (!fs::exists(model)) {
-    WARN("skipped: there is no mlperf_tiny_kws_float in KILN_MODELS");
+    KILN_SKIP("there is no mlperf_tiny_kws_float in KILN_MODELS");
     return;
   }
   std::unique_ptr<Compiled> c = compile(model);

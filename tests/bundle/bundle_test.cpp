@@ -12,6 +12,7 @@
 #include "compiler/runner/input_sets.h"
 #include "compiler/runner/process.h"
 #include "tests/kiln_command.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 namespace fs = std::filesystem;
@@ -49,7 +50,7 @@ std::string output_of(const std::vector<std::string>& command, const fs::path& f
 bool installed(const std::string& tool) {
   Result<ProcessResult> result = run_process({"sh", "-c", "command -v " + tool}, ".");
   bool found = result && result->exit_code == 0;
-  if (!found) WARN("skipped: " << tool << " is not installed");
+  if (!found) KILN_SKIP(tool << " is not installed");
   return found;
 }
 
@@ -66,7 +67,7 @@ std::vector<fs::path> models() {
     if (fs::exists(folder / name / "model.onnx"))
       out.push_back(folder / name / "model.onnx");
     else
-      WARN("skipped: there is no " << name << " in KILN_MODELS");
+      KILN_SKIP("there is no " << name << " in KILN_MODELS");
   }
   return out;
 }

@@ -13,6 +13,7 @@
 #include "compiler/runner/process.h"
 #include "compiler/support/files.h"
 #include "tests/kiln_command.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 using namespace kiln::test;
@@ -24,7 +25,7 @@ const std::string kTiny = KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx";
 
 bool has_onnxruntime() {
   if (OnnxRuntime::load().ok()) return true;
-  WARN("skipped: ONNX Runtime is not installed");
+  KILN_SKIP("ONNX Runtime is not installed");
   return false;
 }
 
@@ -33,7 +34,7 @@ std::optional<fs::path> model_folder(const std::string& name) {
   const char* chosen = getenv("KILN_MODELS");
   fs::path folder = fs::path(chosen ? chosen : KILN_SOURCE_DIR "/../shared/models") / name;
   if (fs::exists(folder / "model.onnx")) return folder;
-  WARN("skipped: there is no " << name << " in KILN_MODELS");
+  KILN_SKIP("there is no " << name << " in KILN_MODELS");
   return std::nullopt;
 }
 

@@ -12,6 +12,7 @@
 #include "compiler/reference/onnxruntime.h"
 #include "compiler/runner/process.h"
 #include "compiler/support/files.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 namespace fs = std::filesystem;
@@ -39,7 +40,7 @@ nlohmann::json evaluate_json(std::vector<std::string> arguments, int exit_code =
 
 bool has_onnxruntime() {
   if (OnnxRuntime::load().ok()) return true;
-  WARN("skipped: ONNX Runtime is not installed");
+  KILN_SKIP("ONNX Runtime is not installed");
   return false;
 }
 
@@ -73,7 +74,7 @@ std::optional<fs::path> shared(const std::string& name) {
   const char* chosen = getenv("KILN_MODELS");
   fs::path folder = fs::path(chosen ? chosen : KILN_SOURCE_DIR "/../shared/models") / name;
   if (fs::exists(folder)) return folder;
-  WARN("skipped: there is no " << name << " in KILN_MODELS");
+  KILN_SKIP("there is no " << name << " in KILN_MODELS");
   return std::nullopt;
 }
 

@@ -18,6 +18,7 @@
 #include "compiler/runner/process.h"
 #include "compiler/support/files.h"
 #include "tests/kiln_command.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 using namespace kiln::test;
@@ -61,7 +62,7 @@ std::optional<fs::path> shared_model(const std::string& name) {
   const char* chosen = getenv("KILN_MODELS");
   fs::path model = fs::path(chosen ? chosen : KILN_SOURCE_DIR "/../shared/models") / name / "model.onnx";
   if (fs::exists(model)) return model;
-  WARN("skipped: there is no " << name << " in KILN_MODELS");
+  KILN_SKIP("there is no " << name << " in KILN_MODELS");
   return std::nullopt;
 }
 

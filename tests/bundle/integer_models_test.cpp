@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "compiler/runner/process.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 namespace fs = std::filesystem;
@@ -17,7 +18,7 @@ nlohmann::json inspected(const std::string& model, std::vector<std::string> opti
   const char* chosen = getenv("KILN_MODELS");
   fs::path file = fs::path(chosen ? chosen : KILN_SOURCE_DIR "/../shared/models") / model / "model.onnx";
   if (!fs::exists(file)) {
-    WARN("skipped: there is no " << model << " in KILN_MODELS");
+    KILN_SKIP("there is no " << model << " in KILN_MODELS");
     return nullptr;
   }
   std::vector<std::string> command{KILN_BINARY, "inspect", file.string(), "-q", "--json", "-"};

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the graph passes reach on real models. Models come from KILN_MODELS, or ../shared/models beside the source; absent ones are skipped.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -14,6 +12,7 @@
 #include "compiler/ir/random_tensor.h"
 #include "compiler/ops/evaluate.h"
 #include "passes/graph_passes.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 namespace fs = std::filesystem;
@@ -24,7 +23,7 @@ std::optional<Graph> import_named(const std::string& name) {
   const char* folder = std::getenv("KILN_MODELS");
   fs::path path = (folder ? fs::path(folder) : fs::path(KILN_SOURCE_DIR) / "../shared/models") / name / "model.onnx";
   if (!fs::exists(path)) {
-    fmt::print("skipped: {} is not there\n", path.string());
+    KILN_SKIP("there is no " << path.string());
     return std::nullopt;
   }
   Diagnostics diagnostics;

@@ -19,6 +19,7 @@
 #include "tests/onnx/conformance_list.h"
 #include "tests/onnx/official_cases.h"
 #include "tests/onnx_models.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 using namespace kiln::test;
@@ -185,7 +186,7 @@ void check_set(const OfficialSet& which) {
   const std::string& set = which.name;
   const std::vector<fs::path> folders = model_folders(which.roots);
   if (folders.empty()) {
-    WARN("skipped: there is no " << which.roots.front());
+    KILN_SKIP("there is no " << which.roots.front());
     return;
   }
   CHECK(folders.size() == which.cases);

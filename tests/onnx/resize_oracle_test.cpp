@@ -7,6 +7,7 @@
 #include "compiler/reference/onnxruntime.h"
 #include "tests/onnx_models.h"
 #include "tests/resize_positions.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 using namespace kiln::test;
@@ -31,7 +32,7 @@ template <class Check>
 bool compare(const std::string& attributes, const Check& check) {
   Result<OnnxRuntime> runtime = OnnxRuntime::load();
   if (!runtime) {
-    WARN("skipped: " << runtime.diagnostic().message);
+    KILN_SKIP(runtime.diagnostic().message);
     return false;
   }
   for (int64_t in = 1; in <= kMost; ++in) {

@@ -7,6 +7,7 @@
 #include "compiler/ops/evaluate.h"
 #include "compiler/reference/onnxruntime.h"
 #include "tests/onnx_models.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 using namespace kiln::test;
@@ -17,7 +18,7 @@ namespace {
 std::optional<double> greatest_difference(const onnx::ModelProto& model) {
   Result<OnnxRuntime> runtime = OnnxRuntime::load();
   if (!runtime) {
-    WARN("skipped: " << runtime.diagnostic().message);
+    KILN_SKIP(runtime.diagnostic().message);
     return std::nullopt;
   }
   Imported m = import_proto(model);

@@ -18,6 +18,7 @@
 #include "compiler/runner/bundle_runner.h"
 #include "tests/kiln_command.h"
 #include "tests/onnx_models.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 using namespace kiln::test;
@@ -167,7 +168,7 @@ void check_sequences(const Compiled& c) {
 
 bool has_program(const std::string& name) {
   const bool found = find_program(name).has_value();
-  if (!found) WARN("skipped: " << name << " is not installed");
+  if (!found) KILN_SKIP(name << " is not installed");
   return found;
 }
 
@@ -338,7 +339,7 @@ TEST_CASE("run takes the steps of a sequence from one file") {
 
 TEST_CASE("diff feeds states back on both sides") {
   if (!OnnxRuntime::load().ok()) {
-    WARN("skipped: ONNX Runtime is not installed");
+    KILN_SKIP("ONNX Runtime is not installed");
     return;
   }
   TemporaryFolder folder = temporary_folder();

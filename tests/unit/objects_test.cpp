@@ -13,6 +13,7 @@
 #include "compiler/objects/stack_bound.h"
 #include "compiler/runner/process.h"
 #include "compiler/support/files.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 
@@ -35,7 +36,7 @@ std::vector<Toolchain> toolchains() {
       {"clang for RV64", {"clang++-19", "--target=riscv64-unknown-elf", "-march=rv64gc"}, true, false}};
   std::erase_if(all, [](const Toolchain& t) {
     bool missing = !find_program(t.command.front());
-    if (missing) WARN("skipped: " << t.name << " is not installed");
+    if (missing) KILN_SKIP(t.name << " is not installed");
     return missing;
   });
   return all;

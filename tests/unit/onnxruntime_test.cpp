@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "compiler/support/files.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 
@@ -19,7 +20,7 @@ std::optional<OnnxRuntime> runtime() {
   Result<OnnxRuntime> loaded = OnnxRuntime::load();
   if (!loaded) {
     REQUIRE(loaded.diagnostic().id == DiagId::onnxruntime_missing);
-    WARN("skipped: " << loaded.diagnostic().message);
+    KILN_SKIP(loaded.diagnostic().message);
     return std::nullopt;
   }
   return *std::move(loaded);

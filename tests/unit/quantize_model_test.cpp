@@ -12,6 +12,7 @@
 #include "compiler/quantize/units.h"
 #include "compiler/reference/onnxruntime.h"
 #include "tests/onnx_models.h"
+#include "tests/skip.h"
 
 using namespace kiln;
 
@@ -329,7 +330,7 @@ TEST_CASE("the same model and data give the same bytes") {
 TEST_CASE("ONNX Runtime computes the quantized model as the quantizer foretold") {
   Result<OnnxRuntime> runtime = OnnxRuntime::load();
   if (!runtime) {
-    WARN("skipped: " << to_string(runtime.diagnostic()));
+    KILN_SKIP(to_string(runtime.diagnostic()));
     return;
   }
   for (DType dtype : {DType::i8, DType::i16}) {
