@@ -144,8 +144,6 @@ TEST_CASE("batch normalization agrees with its definition") {
   }
   Tensor x({DType::f32, {1, 3, 2}, {}}), three({DType::f32, {3}, {}}), two({DType::f32, {2}, {}});
   CHECK(failure("BatchNormalization", {x, three, three, two, three}) == "input 'input_mean' is f32[2], the input has 3 channels.");
-  CHECK(failure("BatchNormalization", {x, three, three, three, three}, {{"training_mode", int64_t{1}}}) ==
-        "'training_mode' is 1: kiln runs models, it does not train them.");
   CHECK(failure("BatchNormalization", {x, three, three, three, three}, {{"spatial", int64_t{0}}}, 7) ==
         "'spatial' is 0: one normalization per pixel is not supported.");
 }
