@@ -2,6 +2,7 @@
 #include "passes/cancel_transposes.h"
 
 #include <algorithm>
+#include <set>
 
 #include "compiler/ops/movement.h"
 #include "compiler/ops/op_util.h"
@@ -172,16 +173,53 @@ Result<bool> sweep(Graph& graph, PassContext& context, const OpDef& op, Result<b
 
 Result<bool> simplify_transposes(Graph& graph, PassContext& context) { return sweep(graph, context, ops::transpose, simplify_transpose); }
 
+/// What `simplify_transposes` does, after a change whose new values begin with `first_new`: only transposes near those can be simpler now.
+Status simplify_new_transposes(Graph& graph, ValueId first_new) {
+  auto is_before = [&](NodeId a, NodeId b) { return graph.is_before(a, b); };
+  std::set<NodeId, decltype(is_before)> todo(is_before);
+  std::vector<NodeId> suspects;  // of being dead
+  auto look_at_users = [&](ValueId v) {
+    for (NodeId user : graph.value(v).users)
+      if (graph.node(user).op == &ops::transpose) todo.insert(user);
+  };
+  for (size_t i = index(first_new); i < graph.value_count(); ++i) {
+    const ValueId v{static_cast<uint32_t>(i)};
+    const NodeId producer = graph.value(v).producer;
+    if (producer == kNoNode || !graph.alive(producer)) continue;
+    if (graph.node(producer).op == &ops::transpose) todo.insert(producer);
+    look_at_users(v);
+    suspects.push_back(producer);
+  }
+  while (!todo.empty()) {
+    const NodeId id = *todo.begin();
+    todo.erase(todo.begin());
+    const std::vector<NodeId> users = graph.value(graph.node(id).outputs[0]).users;
+    suspects.push_back(graph.value(graph.node(id).inputs[0]).producer);
+    const size_t values = graph.value_count();
+    Result<bool> applied = simplify_transpose(graph, id);
+    if (!applied) return std::move(applied).diagnostic();
+    if (!*applied) continue;
+    for (NodeId user : users)
+      if (graph.node(user).op == &ops::transpose) todo.insert(user);
+    for (size_t i = values; i < graph.value_count(); ++i) suspects.push_back(graph.value(ValueId{static_cast<uint32_t>(i)}).producer);
+  }
+  erase_dead(graph, std::move(suspects));
+  return Done{};
+}
+
 /// One step: the first rule that applies anywhere. Reshapes come after regions, which look for transposes right at their border.
-Result<bool> step(Graph& graph, PassContext& context) {
-  std::vector<NodeId> order = graph.order();
+Result<bool> step(Graph& graph, PassContext& context, const std::vector<NodeId>& order) {
   for (auto id = order.rbegin(); id != order.rend(); ++id) hand_onnx_up(graph, graph.node(*id).outputs[0]);
   Result<bool> changed = simplify_transposes(graph, context);
-  if (changed && !*changed) changed = permute_regions(graph, context, simplify_transposes);
+  if (changed && !*changed) changed = permute_regions(graph, simplify_new_transposes);
   if (changed && !*changed) changed = sweep(graph, context, ops::reshape, sink_reshape);
   if (changed && !*changed) changed = sweep(graph, context, ops::dense, permute_dense_columns);
   return changed;
 }
+
+/// Steps end when they have looked at so many nodes, and at each node of the graph so often.
+constexpr size_t kMostVisits = 3'000'000;
+constexpr size_t kMostVisitsOfNode = 30;
 
 }  // namespace
 
@@ -189,12 +227,16 @@ Result<bool> cancel_transposes(Graph& graph, PassContext& context) {
   Result<bool> swept = dead_code(graph, context);  // dead readers would keep transposes alive
   if (!swept) return swept;
   bool changed = *swept;
-  while (true) {
-    Result<bool> again = step(graph, context);
+  const size_t most = kMostVisits + kMostVisitsOfNode * graph.order().size();
+  for (size_t looked_at = 0; looked_at < most;) {
+    const std::vector<NodeId> order = graph.order();
+    looked_at += order.size() + 1;
+    Result<bool> again = step(graph, context, order);
     if (!again) return again;
     if (!*again) return changed;
     changed = true;
   }
+  return changed;
 }
 
 }  // namespace kiln

@@ -11,4 +11,7 @@ namespace kiln {
 
 Result<bool> dead_code(Graph& graph, PassContext& context);
 
+/// Erases those of `suspects` that reach no output, and what is left without readers by that. Entries may be kNoNode or erased.
+void erase_dead(Graph& graph, std::vector<NodeId> suspects);
+
 }  // namespace kiln

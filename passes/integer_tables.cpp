@@ -17,6 +17,9 @@ struct Cone {
   std::vector<NodeId> nodes;     ///< in the graph's order
 };
 
+/// Larger cones stay as they are.
+constexpr size_t kMostConeNodes = 200;
+
 /// Collects the cone below `v`; false when `v` depends on more than one tensor or on operators that look at other elements.
 bool collect(const Graph& graph, ValueId v, const Shape& shape, Cone& cone, std::set<NodeId>& seen) {
   if (uniform_constant(graph, v)) return true;
@@ -31,6 +34,7 @@ bool collect(const Graph& graph, ValueId v, const Shape& shape, Cone& cone, std:
   }
   if (!node->op->is(kElementwise) || !node->op->eval || node->outputs.size() != 1) return false;
   if (!seen.insert(graph.value(v).producer).second) return true;
+  if (seen.size() > kMostConeNodes) return false;
   return std::all_of(node->inputs.begin(), node->inputs.end(), [&](ValueId x) { return x != kNoValue && collect(graph, x, shape, cone, seen); });
 }
 
@@ -38,8 +42,8 @@ std::optional<Cone> cone_of(const Graph& graph, ValueId v) {
   Cone cone;
   std::set<NodeId> seen;
   if (!collect(graph, v, graph.type(v).shape, cone, seen) || cone.source == kNoValue) return std::nullopt;
-  for (NodeId id : graph.order())
-    if (seen.count(id)) cone.nodes.push_back(id);
+  cone.nodes.assign(seen.begin(), seen.end());
+  std::sort(cone.nodes.begin(), cone.nodes.end(), [&](NodeId a, NodeId b) { return graph.is_before(a, b); });
   return cone;
 }
 

@@ -4,23 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "compiler/ops/movement.h"
 #include "compiler/program/lowering.h"
+#include "compiler/support/unique_names.h"
 #include "passes/rewrite_util.h"
 
 namespace kiln {
 namespace {
 
 std::string where(const Node& node) { return fmt::format("'{}' ({})", fmt::join(node.origin, "', '"), node.op->name); }
-
-/// "scores", unique among `taken`.
-std::string io_c_name(const std::string& onnx_name, std::set<std::string>& taken) {
-  std::string base = c_identifier(onnx_name), name = base;
-  for (int i = 1; !taken.insert(name).second; ++i) name = fmt::format("{}_{}", base, i);
-  return name;
-}
 
 /// A plain copy of a whole tensor.
 Step copy_step(const Program& program, TensorId from, TensorId to, std::string origin) {
@@ -36,9 +29,6 @@ Step copy_step(const Program& program, TensorId from, TensorId to, std::string o
   return step;
 }
 
-bool is_input(const Program& program, TensorId id) {
-  return std::any_of(program.inputs.begin(), program.inputs.end(), [&](const IoTensor& io) { return io.tensor == id; });
-}
 bool is_state(const Program& program, TensorId id) {
   return std::any_of(program.states.begin(), program.states.end(), [&](const StateTensor& state) { return state.tensor == id; });
 }
@@ -76,12 +66,12 @@ Result<Program> lower(const Graph& graph, const std::string& name, PassContext&,
   Program program;
   program.name = name;
   Lowering lowering(graph, program);
-  std::set<std::string> input_names, output_names;
+  UniqueNames input_names, output_names;
   for (ValueId v : graph.inputs) {
     TensorId id = lowering.tensor(v);
     auto pair = std::find_if(states.begin(), states.end(), [&](const StatePair& p) { return p.input == input_name(graph, v); });
     if (pair == states.end()) {
-      program.inputs.push_back({input_name(graph, v), io_c_name(input_name(graph, v), input_names), id});
+      program.inputs.push_back({input_name(graph, v), input_names.take(c_identifier(input_name(graph, v))), id});
       continue;
     }
     program.states.push_back({pair->output, pair->input, program.inputs.size() + program.states.size(), id, id});
@@ -103,8 +93,8 @@ Result<Program> lower(const Graph& graph, const std::string& name, PassContext&,
       state->result = id != state->tensor && is_state(program, root) ? copied(lowering, v, id, onnx_name) : id;
       continue;
     }
-    if (program.tensor(root).constant || is_input(program, root) || is_state(program, root)) id = copied(lowering, v, id, onnx_name);
-    program.outputs.push_back({onnx_name, io_c_name(onnx_name, output_names), id});
+    if (program.tensor(root).constant || lowering.is_input(root)) id = copied(lowering, v, id, onnx_name);
+    program.outputs.push_back({onnx_name, output_names.take(c_identifier(onnx_name)), id});
   }
   if (Status s = update_states(program); !s) return std::move(s).diagnostic();
   return program;

@@ -15,28 +15,125 @@ struct Item {
   TensorId id;
   int64_t bytes;   // rounded up to the alignment
   Lifetime life;
+  size_t rank = 0;  // among all by life.first
   int64_t offset = 0;
   [[nodiscard]] int64_t duration() const { return life.last - life.first + 1; }
 };
 
 int64_t round_up(int64_t n, int64_t align) { return (n + align - 1) / align * align; }
 
-/// Places items in their order, each in the lowest gap that fits. Returns the arena's size.
-int64_t place(std::vector<Item>& items) {
-  int64_t arena = 0;
-  std::vector<const Item*> placed;  // by offset
-  for (Item& item : items) {
-    int64_t at = 0;
-    for (const Item* other : placed) {
-      if (!other->life.overlaps(item.life)) continue;
-      if (at + item.bytes <= other->offset) break;
-      at = std::max(at, other->offset + other->bytes);
+/// Finds items that are alive in a given time. Their indices are sorted by the time when they come to life.
+class LifeIndex {
+ public:
+  /// Nothing is in it yet.
+  explicit LifeIndex(size_t count) {
+    while (leaves_ < count) leaves_ *= 2;
+    last_.assign(2 * leaves_, INT64_MIN);
+  }
+  /// Item `i` lives until `last`.
+  void add(size_t i, int64_t last) {
+    for (i += leaves_; i > 0 && last_[i] < last; i /= 2) last_[i] = last;
+  }
+  /// Those of the first `count` items that live at `time` or later.
+  [[nodiscard]] std::vector<size_t> living(size_t count, int64_t time) const {
+    std::vector<size_t> out;
+    collect(1, 0, leaves_, count, time, out);
+    return out;
+  }
+
+ private:
+  void collect(size_t node, size_t begin, size_t end, size_t count, int64_t time, std::vector<size_t>& out) const {
+    if (begin >= count || last_[node] < time) return;
+    if (end - begin == 1) return out.push_back(begin);
+    size_t middle = (begin + end) / 2;
+    collect(2 * node, begin, middle, count, time, out);
+    collect(2 * node + 1, middle, end, count, time, out);
+  }
+
+  size_t leaves_ = 1;
+  std::vector<int64_t> last_;  ///< the largest below a node of the tree
+};
+
+/// How high the arena is filled at each step.
+class Skyline {
+ public:
+  explicit Skyline(int64_t steps) {
+    while (leaves_ < static_cast<size_t>(steps) + 2) leaves_ *= 2;
+    highest_.assign(2 * leaves_, 0);
+    floor_ = highest_;
+  }
+  [[nodiscard]] int64_t height(const Lifetime& life) const { return height(1, -1, static_cast<int64_t>(leaves_) - 1, life); }
+  void fill(const Lifetime& life, int64_t height) { fill(1, -1, static_cast<int64_t>(leaves_) - 1, life, height); }
+
+ private:
+  // A node stands for the steps [begin, end).
+  int64_t height(size_t node, int64_t begin, int64_t end, const Lifetime& life) const {
+    if (life.last < begin || end <= life.first) return 0;
+    if (life.first <= begin && end <= life.last + 1) return highest_[node];
+    int64_t middle = begin + (end - begin) / 2;
+    return std::max({floor_[node], height(2 * node, begin, middle, life), height(2 * node + 1, middle, end, life)});
+  }
+  void fill(size_t node, int64_t begin, int64_t end, const Lifetime& life, int64_t height) {
+    if (life.last < begin || end <= life.first) return;
+    highest_[node] = std::max(highest_[node], height);
+    if (life.first <= begin && end <= life.last + 1) {
+      floor_[node] = std::max(floor_[node], height);
+      return;
     }
-    item.offset = at;
-    arena = std::max(arena, at + item.bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), &item,
-                                   [](const Item* a, const Item* b) { return a->offset < b->offset; }),
-                  &item);
+    int64_t middle = begin + (end - begin) / 2;
+    fill(2 * node, begin, middle, life, height);
+    fill(2 * node + 1, middle, end, life, height);
+  }
+
+  size_t leaves_ = 1;
+  std::vector<int64_t> highest_;  ///< of the steps below a node
+  std::vector<int64_t> floor_;    ///< all steps below a node are filled as high as that
+};
+
+/// The lowest place for `item` between those that live with it.
+int64_t lowest_gap(const Item& item, std::vector<const Item*>& others) {
+  std::sort(others.begin(), others.end(), [](const Item* a, const Item* b) { return a->offset < b->offset; });
+  int64_t at = 0;
+  for (const Item* other : others) {
+    if (at + item.bytes <= other->offset) break;
+    at = std::max(at, other->offset + other->bytes);
+  }
+  return at;
+}
+
+/// Pairs of items alive together that one attempt looks at, and so many more for each item. Then the rest goes on top of what is there.
+constexpr size_t kMostPairs = 4'000'000;
+constexpr size_t kMostPairsOfItem = 100;
+
+/// Places items in their order, each in the lowest gap that fits. Returns the arena's size.
+int64_t place(std::vector<Item>& items, int64_t steps) {
+  std::vector<int64_t> firsts(items.size());
+  std::vector<const Item*> of_rank(items.size());
+  for (const Item& item : items) {
+    firsts[item.rank] = item.life.first;
+    of_rank[item.rank] = &item;
+  }
+  LifeIndex index(items.size());
+  const size_t most = kMostPairs + kMostPairsOfItem * items.size();
+  size_t pairs = 0, n = 0;
+  int64_t arena = 0;
+  for (; n < items.size() && pairs < most; ++n) {
+    Item& item = items[n];
+    auto born = static_cast<size_t>(std::upper_bound(firsts.begin(), firsts.end(), item.life.last) - firsts.begin());
+    std::vector<const Item*> others;
+    for (size_t rank : index.living(born, item.life.first)) others.push_back(of_rank[rank]);
+    pairs += others.size();
+    item.offset = lowest_gap(item, others);
+    arena = std::max(arena, item.offset + item.bytes);
+    index.add(item.rank, item.life.last);
+  }
+  if (n == items.size()) return arena;
+  Skyline skyline(steps);
+  for (size_t i = 0; i < n; ++i) skyline.fill(items[i].life, items[i].offset + items[i].bytes);
+  for (; n < items.size(); ++n) {
+    items[n].offset = skyline.height(items[n].life);
+    skyline.fill(items[n].life, items[n].offset + items[n].bytes);
+    arena = std::max(arena, items[n].offset + items[n].bytes);
   }
   return arena;
 }
@@ -58,11 +155,15 @@ struct Bound {
 
 /// The largest sum of sizes alive at one step.
 Bound live_bound(const std::vector<Item>& items, int64_t steps, const std::function<int64_t(const Item&)>& size) {
+  std::vector<int64_t> change(static_cast<size_t>(steps) + 3);  // from step -1 on
+  for (const Item& i : items) {
+    change[static_cast<size_t>(i.life.first + 1)] += size(i);
+    change[static_cast<size_t>(i.life.last + 2)] -= size(i);
+  }
   Bound bound;
+  int64_t sum = 0;
   for (int64_t s = -1; s <= steps; ++s) {
-    int64_t sum = 0;
-    for (const Item& i : items)
-      if (i.life.first <= s && s <= i.life.last) sum += size(i);
+    sum += change[static_cast<size_t>(s + 1)];
     if (sum > bound.bytes) bound = {sum, std::clamp<int64_t>(s, 0, std::max<int64_t>(steps - 1, 0))};
   }
   return bound;
@@ -72,14 +173,16 @@ Bound live_bound(const std::vector<Item>& items, int64_t steps, const std::funct
 /// highest place that is free. A chain needs no more than the two ends, and a wrong choice shows at the next buffer.
 class TwoEndedSearch {
  public:
-  TwoEndedSearch(std::vector<Item> items, int64_t capacity) : items_(std::move(items)), capacity_(capacity) {
+  TwoEndedSearch(std::vector<Item> items, int64_t capacity) : items_(std::move(items)), index_(items_.size()), capacity_(capacity) {
     std::sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) {
       return std::tuple(a.life.first, -a.bytes, a.id) < std::tuple(b.life.first, -b.bytes, b.id);
     });
   }
   /// The placed items, or nothing when there is no such plan or the search gets too long.
   std::optional<std::vector<Item>> run() {
-    if (items_.size() > kMostItems || !place_from(0)) return std::nullopt;
+    if (items_.size() > kMostItems) return std::nullopt;
+    for (size_t i = 0; i < items_.size(); ++i) index_.add(i, items_[i].life.last);
+    if (!place_from(0)) return std::nullopt;
     return items_;
   }
 
@@ -90,8 +193,7 @@ class TwoEndedSearch {
   /// Offsets at which item `n` fits between the earlier ones that live with it: the lowest and the highest.
   std::vector<int64_t> candidates(size_t n) const {
     std::vector<std::pair<int64_t, int64_t>> taken;
-    for (size_t i = 0; i < n; ++i)
-      if (items_[i].life.overlaps(items_[n].life)) taken.emplace_back(items_[i].offset, items_[i].offset + items_[i].bytes);
+    for (size_t i : index_.living(n, items_[n].life.first)) taken.emplace_back(items_[i].offset, items_[i].offset + items_[i].bytes);
     taken.emplace_back(capacity_, capacity_);
     std::sort(taken.begin(), taken.end());
     std::vector<int64_t> out;
@@ -118,6 +220,7 @@ class TwoEndedSearch {
   }
 
   std::vector<Item> items_;
+  LifeIndex index_;
   int64_t capacity_;
   int placements_ = 0;
 };
@@ -134,6 +237,8 @@ Status plan_memory(Program& program, PassContext& context) {
     // A buffer of no bytes still gets an address of its own.
     items.push_back({id, std::max(align, round_up(program.tensor(id).type.bytes(), align)), lives[i]});
   }
+  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return std::tuple(a.life.first, a.id) < std::tuple(b.life.first, b.id); });
+  for (size_t i = 0; i < items.size(); ++i) items[i].rank = i;
   auto steps = static_cast<int64_t>(program.steps.size());
   Bound exact = live_bound(items, steps, [&](const Item& i) { return program.tensor(i.id).type.bytes(); });
   Bound aligned = live_bound(items, steps, [](const Item& i) { return i.bytes; });
@@ -145,7 +250,7 @@ Status plan_memory(Program& program, PassContext& context) {
       Key ka = key(a), kb = key(b);
       return ka != kb ? ka > kb : a.id < b.id;
     });
-    int64_t bytes = place(items);
+    int64_t bytes = place(items, steps);
     if (bytes < best_bytes) {
       best_bytes = bytes;
       best = items;
@@ -185,7 +290,6 @@ Status plan_memory(Program& program, PassContext& context) {
 
 void check_plan(const Program& program, int64_t align) {
   std::vector<Lifetime> lives = lifetimes(program);
-  std::vector<TensorId> owners;
   for (size_t i = 0; i < program.tensor_count(); ++i) {
     TensorId id{static_cast<uint32_t>(i)};
     const ProgramTensor& t = program.tensor(id);
@@ -197,13 +301,10 @@ void check_plan(const Program& program, int64_t align) {
     if (lives[i].last < lives[i].first) continue;
     KILN_CHECK(t.arena_offset >= 0 && t.arena_offset % align == 0, fmt::format("buffer {} has a bad offset", t.name));
     KILN_CHECK(t.arena_offset + t.type.bytes() <= program.memory.arena_bytes, fmt::format("buffer {} leaves the arena", t.name));
-    for (TensorId other : owners) {
-      if (!lives[index(other)].overlaps(lives[i])) continue;
-      const ProgramTensor& o = program.tensor(other);
-      bool apart = o.arena_offset + o.type.bytes() <= t.arena_offset || t.arena_offset + t.type.bytes() <= o.arena_offset;
-      KILN_CHECK(apart, fmt::format("buffers {} and {} overlap while both are alive", o.name, t.name));
-    }
-    owners.push_back(id);
+  }
+  for (const auto& [lower, upper] : neighbours(program)) {
+    const ProgramTensor &a = program.tensor(lower), &b = program.tensor(upper);
+    KILN_CHECK(a.arena_offset + a.type.bytes() <= b.arena_offset, fmt::format("buffers {} and {} overlap while both are alive", a.name, b.name));
   }
 }
 

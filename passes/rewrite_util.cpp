@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string>
 
+#include "compiler/ir/limits.h"
+
 namespace kiln {
 
 std::string input_name(const Graph& graph, ValueId input) { return graph.value(input).onnx ? graph.value(input).onnx->name : graph.value(input).name; }
@@ -33,8 +35,10 @@ Status infer_types(Graph& graph) {
 
 std::vector<std::string> joined_origin(const Node& first, const Node& second) {
   std::vector<std::string> origin = first.origin;
-  for (const std::string& name : second.origin)
+  for (const std::string& name : second.origin) {
+    if (origin.size() >= limits::kOrigins) break;
     if (std::find(origin.begin(), origin.end(), name) == origin.end()) origin.push_back(name);
+  }
   return origin;
 }
 

@@ -7,7 +7,8 @@
 // kBeamWidth states every ready call is tried; of states with the same set only the better one is kept (this is the dynamic programming
 // over sets of Ahn et al. 2020, SERENITY, cut to a beam). An output that can take over the bytes of an input that dies counts as share-memory
 // will see it. The given order is kept unless the peak gets strictly lower, so chains stay as the model has them.
-// Not handled: more than kMostSteps calls, recomputing values.
+// Not handled: recomputing values; more than 1000 calls as a whole: those change places only within windows of 250.
+// Time: a window's states times its calls that are ready, for each of its calls; linear in the number of windows.
 #pragma once
 
 #include "compiler/program/program.h"

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
+#include "compiler/support/hash.h"
 #include "nn/half.h"
 
 namespace kiln {
@@ -35,8 +37,12 @@ std::optional<Tensor> narrowed(const Tensor& wide) {
   return store(DType::f16, nn::float_to_f16, nn::f16_to_float);
 }
 
-/// Replaces the constant operands by what the row reads. A constant that several calls read keeps its own copy for each.
-void pack_constants(Program& program, KernelCall& call, const KernelContext& context, const KernelOptions& options) {
+/// What constants were packed to, by the constant and the content.
+using Packed = std::map<std::pair<TensorId, std::string>, TensorId>;
+
+/// Replaces the constant operands by what the row reads. Calls that read the same share it.
+void pack_constants(Program& program, KernelCall& call, const KernelContext& context, const KernelOptions& options, Packed& known) {
+  if (!call.row->pack && !options.narrow_weights) return;
   Constants constants;
   for (TensorId id : call.inputs) constants.push_back(program.tensor(id).constant);
   Constants packed = constants;
@@ -47,11 +53,17 @@ void pack_constants(Program& program, KernelCall& call, const KernelContext& con
     if (options.narrow_weights && call.takes_narrow(i, DType::f16))
       if (std::optional<Tensor> narrow = narrowed(*packed[i])) packed[i] = std::move(narrow);
     if (packed[i] == constants[i]) continue;
+    const Packed::key_type key{call.inputs[i], to_string(packed[i]->type) + sha256(packed[i]->bytes())};
+    auto [it, is_new] = known.try_emplace(key);
+    if (!is_new) {
+      call.inputs[i] = it->second;
+      continue;
+    }
     ProgramTensor t;
     t.name = program.tensor(call.inputs[i]).name + (reordered ? "_packed" : fmt::format("_{}", dtype_name(packed[i]->type.dtype)));
     t.type = packed[i]->type;
     t.constant = std::move(packed[i]);
-    call.inputs[i] = program.add_tensor(std::move(t));
+    call.inputs[i] = it->second = program.add_tensor(std::move(t));
   }
 }
 
@@ -70,6 +82,7 @@ const KernelRow* best_row(const KernelContext& context, const KernelOptions& opt
 }  // namespace
 
 Status select_kernels(Program& program, const KernelOptions& options, PassContext& context) {
+  Packed packed;
   for (size_t i = 0; i < program.steps.size(); ++i) {
     KernelCall& call = program.steps[i].call;
     KernelContext kernel_context{call, program, context.target};
@@ -83,7 +96,7 @@ Status select_kernels(Program& program, const KernelOptions& options, PassContex
       t.type = TensorType{DType::u8, {bytes}, {}};
       call.scratch = program.add_tensor(std::move(t));
     }
-    pack_constants(program, call, kernel_context, options);
+    pack_constants(program, call, kernel_context, options, packed);
   }
   return Done{};
 }

@@ -8,6 +8,7 @@
 
 #include "compiler/ops/movement.h"
 #include "compiler/ops/op_util.h"
+#include "passes/dead_code.h"
 
 namespace kiln {
 namespace {
@@ -57,30 +58,39 @@ Region collect_region(const Graph& graph, NodeId start, std::set<NodeId>& left) 
     for (NodeId user : graph.value(node.outputs[0]).users)
       if (left.count(user) && is_permuted_operand(graph, graph.node(user), node.outputs[0])) visit(user);
   }
-  for (NodeId id : graph.order())
-    if (region.members.count(id)) region.nodes.push_back(id);
+  region.nodes.assign(region.members.begin(), region.members.end());
+  std::sort(region.nodes.begin(), region.nodes.end(), [&](NodeId a, NodeId b) { return graph.is_before(a, b); });
   return region;
 }
 
 /// The values that enter the region and would be permuted, each once, constants excepted.
 std::vector<ValueId> entering(const Graph& graph, const Region& region) {
   std::vector<ValueId> values;
+  std::set<ValueId> seen;
   for (NodeId id : region.nodes) {
     const Node& node = graph.node(id);
     for (ValueId v : node.inputs) {
       if (!is_permuted_operand(graph, node, v) || graph.constant(v) || region.members.count(graph.value(v).producer)) continue;
-      if (std::find(values.begin(), values.end(), v) == values.end()) values.push_back(v);
+      if (seen.insert(v).second) values.push_back(v);
     }
   }
   return values;
 }
 
-std::vector<NodeId> outside_users(const Graph& graph, const Region& region, ValueId v) {
-  std::vector<NodeId> users;
-  for (NodeId user : graph.value(v).users) {
-    bool inside = region.members.count(user) && is_permuted_operand(graph, graph.node(user), v);
-    if (!inside && std::find(users.begin(), users.end(), user) == users.end()) users.push_back(user);
-  }
+bool is_outside(const Graph& graph, const Region& region, NodeId user, ValueId v) {
+  return !region.members.count(user) || !is_permuted_operand(graph, graph.node(user), v);
+}
+
+bool has_outside_user(const Graph& graph, const Region& region, ValueId v) {
+  const std::vector<NodeId>& users = graph.value(v).users;
+  return std::any_of(users.begin(), users.end(), [&](NodeId user) { return is_outside(graph, region, user, v); });
+}
+
+/// Each once.
+std::set<NodeId> outside_users(const Graph& graph, const Region& region, ValueId v) {
+  std::set<NodeId> users;
+  for (NodeId user : graph.value(v).users)
+    if (is_outside(graph, region, user, v)) users.insert(user);
   return users;
 }
 
@@ -105,7 +115,7 @@ void add_entry_cost(const Graph& graph, const Region& region, ValueId v, const P
     cost.entries += moved > 0;
     return;
   }
-  bool stays = !outside_users(graph, region, v).empty() || graph.is_output(v);
+  bool stays = graph.is_output(v) || has_outside_user(graph, region, v);
   bool unchanged = is_identity_permutation(p);
   int64_t now = transposed_elements(graph.type(producer->inputs[0]).shape, permute(perm_of(*producer), p));
   if (stays && !unchanged) cost.elements += graph.type(v).elements();
@@ -138,6 +148,9 @@ std::optional<Cost> region_cost(const Graph& graph, const Region& region, const 
   return cost;
 }
 
+/// More permutations are not tried of one region, which may be as large as the model.
+constexpr size_t kMostCandidates = 24;
+
 /// The permutations that cancel a transpose at the border.
 std::set<Perm> candidates(const Graph& graph, const Region& region) {
   std::set<Perm> perms;
@@ -156,7 +169,9 @@ Perm cheapest(const Graph& graph, const Region& region) {
   Perm best(region.rank);
   std::iota(best.begin(), best.end(), 0);
   std::optional<Cost> least = region_cost(graph, region, best);
+  size_t tried = 0;
   for (const Perm& p : candidates(graph, region)) {
+    if (tried++ == kMostCandidates) break;
     std::optional<Cost> cost = region_cost(graph, region, p);
     if (!cost || (least && !(*cost < *least))) continue;
     least = cost;
@@ -217,7 +232,7 @@ class RegionRewriter {
   Status hand_out(NodeId id) {
     ValueId old = graph_.node(id).outputs[0], now = permuted_.at(old);
     ValueId in_place = now;
-    if (graph_.is_output(old) || !outside_users(graph_, region_, old).empty()) {
+    if (graph_.is_output(old) || has_outside_user(graph_, region_, old)) {
       GraphBuilder builder(graph_, graph_.node(id).origin, id);
       builder.set_name(graph_.value(old).name);
       Result<ValueId> back = transpose(builder, now, inverse_permutation(p_));
@@ -251,7 +266,7 @@ int64_t transposed_elements(const Shape& shape, const std::vector<int64_t>& perm
   return 0;
 }
 
-Result<bool> permute_regions(Graph& graph, PassContext& context, Result<bool> (*tidy)(Graph&, PassContext&)) {
+Result<bool> permute_regions(Graph& graph, Status (*tidy)(Graph&, ValueId)) {
   bool changed = false;
   std::set<NodeId> left;
   for (NodeId id : graph.order())
@@ -261,8 +276,12 @@ Result<bool> permute_regions(Graph& graph, PassContext& context, Result<bool> (*
     Region region = collect_region(graph, start, left);
     Perm p = cheapest(graph, region);
     if (is_identity_permutation(p)) continue;
+    const ValueId first_new{static_cast<uint32_t>(graph.value_count())};
+    std::vector<NodeId> before;
+    for (ValueId v : entering(graph, region)) before.push_back(graph.value(v).producer);
     if (Status s = RegionRewriter(graph, region, p).run(); !s) return std::move(s).diagnostic();
-    if (Result<bool> tidied = tidy(graph, context); !tidied) return tidied;
+    if (Status s = tidy(graph, first_new); !s) return std::move(s).diagnostic();
+    erase_dead(graph, std::move(before));
     changed = true;
   }
   return changed;

@@ -12,9 +12,10 @@
 
 namespace kiln {
 
-/// Permutes each region as its cost says; true when one was permuted. `tidy` merges transposes and drops dead nodes; it runs after each
-/// region, since neighbours that both reckon with transposes between them that cancel would change their orders in turn for ever.
-Result<bool> permute_regions(Graph& graph, PassContext& context, Result<bool> (*tidy)(Graph&, PassContext&));
+/// Permutes each region as its cost says; true when one was permuted. `tidy` merges the transposes that the values from `first_new` on stand for
+/// with those around them, and drops what is dead then; it runs after each region, since neighbours that both reckon with transposes
+/// between them that cancel would change their orders in turn for ever.
+Result<bool> permute_regions(Graph& graph, Status (*tidy)(Graph& graph, ValueId first_new));
 
 /// Of a transpose.
 inline std::vector<int64_t> perm_of(const Node& transpose) { return transpose.attrs.ints("perm"); }

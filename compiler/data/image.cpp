@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/data/image.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/ir/limits.h"
 #include "compiler/support/check.h"
 
 namespace kiln {
@@ -54,6 +57,15 @@ Picture resampled(const Picture& in, const std::vector<Blend>& rows, const std::
 }
 
 }  // namespace
+
+bool picture_fits(int64_t height, int64_t width, int64_t channels) { return height * width * channels <= limits::kPictureNumbers; }
+
+Diagnostic picture_too_large(int64_t height, int64_t width, int64_t channels) {
+  return error(DiagId::bad_input_data,
+               fmt::format("the picture unpacks to {} x {} pixels of {} channel{}, {} numbers; the limit is {}.", width, height, channels,
+                           channels == 1 ? "" : "s", height * width * channels, limits::kPictureNumbers),
+               "make it smaller first, near the size that the model takes: magick IN -resize 1024x1024 OUT.");
+}
 
 Picture with_channels(const Picture& picture, int64_t channels) {
   KILN_CHECK((channels == 1 || channels == 3) && (picture.channels == 1 || picture.channels == 3),

@@ -14,6 +14,11 @@ namespace kiln {
 
 inline constexpr uint32_t kMaxPictureSide = 1 << 15;  ///< in pixels; larger pictures are refused
 
+/// Whether a picture is small enough to be unpacked (limits::kPictureNumbers), by what the header of its file says.
+[[nodiscard]] bool picture_fits(int64_t height, int64_t width, int64_t channels);
+/// The bad_input_data for one that is not.
+[[nodiscard]] Diagnostic picture_too_large(int64_t height, int64_t width, int64_t channels);
+
 /// u8[height,width,channels]: 1 channel for grey pictures, 3 (red, green, blue) for all others. Errors: bad_input_data, also when the file
 /// ends early.
 Result<Tensor> decode_png(std::string_view bytes);

@@ -43,6 +43,7 @@ void on_message(j_common_ptr decoder, int level) {
 bool choose_output(jpeg_decompress_struct& decoder) {
   if (decoder.image_width > kMaxPictureSide || decoder.image_height > kMaxPictureSide) return false;
   if (decoder.num_components != 1 && decoder.num_components != 3) return false;
+  if (!picture_fits(decoder.image_height, decoder.image_width, decoder.num_components)) return false;
   decoder.out_color_space = decoder.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
   decoder.dct_method = JDCT_ISLOW;
   return true;
@@ -84,6 +85,9 @@ Result<Tensor> decode_jpeg(std::string_view bytes) {
   Shape shape{decoder.output_height, decoder.output_width, decoder.output_components};
   Diagnostic refused = bad_data(fmt::format("the picture has {} x {} pixels of {} colours; the limit is {} a side, and 1 or 3 colours.",
                                        decoder.image_width, decoder.image_height, decoder.num_components, kMaxPictureSide));
+  const bool known = decoder.num_components == 1 || decoder.num_components == 3;
+  if (known && decoder.image_width <= kMaxPictureSide && decoder.image_height <= kMaxPictureSide)
+    refused = picture_too_large(decoder.image_height, decoder.image_width, decoder.num_components);
   jpeg_destroy_decompress(&reading.decoder);
   if (!good && reading.problem[0]) return bad_data(fmt::format("the JPEG file cannot be read: {}.", reading.problem));
   if (!good) return refused;

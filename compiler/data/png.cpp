@@ -51,6 +51,7 @@ void set_transformations(png_structp png, png_infop info) {
 /// Allocates the picture; false when it is too large.
 bool prepare(PngReading& reading, size_t row_bytes) {
   if (reading.width > kMaxPictureSide || reading.height > kMaxPictureSide) return false;
+  if (!picture_fits(reading.height, reading.width, reading.channels)) return false;
   reading.pixels.resize(row_bytes * reading.height);
   for (png_uint_32 y = 0; y < reading.height; ++y)
     reading.rows.push_back(reinterpret_cast<png_bytep>(reading.pixels.data() + row_bytes * y));
@@ -84,6 +85,8 @@ Result<Tensor> decode_png(std::string_view bytes) {
   bool good = read_picture(png, info, reading);
   png_destroy_read_struct(&png, &info, nullptr);
   if (!good && reading.problem[0]) return bad_data(fmt::format("the PNG file cannot be read: {}.", reading.problem));
+  const bool has_sides = reading.width <= kMaxPictureSide && reading.height <= kMaxPictureSide;
+  if (!good && has_sides) return picture_too_large(reading.height, reading.width, reading.channels);
   if (!good) return bad_data(fmt::format("the picture has {} x {} pixels, the limit is {} a side.", reading.width, reading.height, kMaxPictureSide));
   Shape shape{reading.height, reading.width, reading.channels};
   if (Status s = check_shape(shape); !s) return bad_data(s.diagnostic().message);

@@ -19,9 +19,11 @@ namespace {
 void collect_constants(BundleContext& c) {
   c.constant_of.assign(c.program.tensor_count(), 0);
   std::map<std::string, size_t> by_content;
+  std::vector<bool> seen(c.program.tensor_count());
   auto collect = [&](TensorId id) {
     const std::optional<Tensor>& constant = c.program.tensor(id).constant;
-    if (!constant) return;
+    if (!constant || seen[index(id)]) return;
+    seen[index(id)] = true;
     std::string key = fmt::format("{} {}", dtype_name(constant->type.dtype), sha256(constant->bytes()));
     auto [it, is_new] = by_content.emplace(key, c.constants.size());
     if (is_new) c.constants.push_back(id);
@@ -89,16 +91,17 @@ std::string renamed(std::string_view text, const std::string& name) {
 }  // namespace
 
 std::set<std::string> kernel_headers(const Program& program) {
-  std::set<std::string> out;
+  std::set<std::string> out, functors;
   bool has_double = false;
   for (const Step& step : program.steps) {
     out.emplace(step.call.row->header);
-    for (const std::string& functor : step.call.functors) out.insert(functor_header(functor));
+    functors.insert(step.call.functors.begin(), step.call.functors.end());
     for (size_t i = 0; i < step.call.inputs.size(); ++i)
       if (step.call.takes_narrow(i, program.tensor(step.call.inputs[i]).type.dtype)) out.insert("nn/narrow.h");
     for (const std::vector<TensorId>& operands : {step.call.inputs, step.call.outputs})
       for (TensorId id : operands) has_double = has_double || program.tensor(id).type.dtype == DType::f64;
   }
+  for (const std::string& functor : functors) out.insert(functor_header(functor));
   const std::set<std::string> all = with_included(out);
   const bool has_math = std::ranges::any_of(all, [](const std::string& path) { return path.starts_with("nn/math"); });
   if (has_double && has_math) out.insert("nn/math_f64.h");

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <set>
 
 #include "compiler/emit/bundle_writer.h"
 
@@ -13,14 +16,20 @@ namespace {
 struct Row {
   TensorId id;
   Lifetime life;  // of the buffer
+  bool is_state = false;
 };
+
+/// More buffers make no chart that anybody reads.
+constexpr std::ptrdiff_t kChartRows = 1000;
 
 /// Buffers that own bytes, by offset.
 std::vector<Row> buffers(const Program& program) {
   std::vector<Lifetime> lives = lifetimes(program);
   std::vector<Row> rows;
+  std::set<TensorId> states;
+  for (const StateTensor& state : program.states) states.insert(state.tensor);
   for (size_t i = 0; i < lives.size(); ++i)
-    if (lives[i].last >= lives[i].first) rows.push_back({TensorId{static_cast<uint32_t>(i)}, lives[i]});
+    if (TensorId id{static_cast<uint32_t>(i)}; lives[i].last >= lives[i].first) rows.push_back({id, lives[i], states.contains(id)});
   std::sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) {
     int64_t oa = program.tensor(a.id).arena_offset, ob = program.tensor(b.id).arena_offset;
     return oa != ob ? oa < ob : a.life.first < b.life.first;
@@ -34,17 +43,40 @@ std::string span_text(const Lifetime& life, int64_t steps) {
   return first == last ? first : fmt::format("{} to {}", first, last);
 }
 
-bool is_state(const Program& program, TensorId id) {
-  return std::any_of(program.states.begin(), program.states.end(), [&](const StateTensor& state) { return state.tensor == id; });
+/// The tensors that lie in each buffer, by its id, the buffer itself excepted.
+std::map<TensorId, std::vector<TensorId>> views(const Program& program) {
+  std::map<TensorId, std::vector<TensorId>> out;
+  for (size_t i = 0; i < program.tensor_count(); ++i) {
+    const TensorId id{static_cast<uint32_t>(i)}, base = program.root(id).base;
+    if (base != id) out[base].push_back(id);
+  }
+  return out;
+}
+
+/// The rows that the chart shows: all, or of many the largest.
+std::vector<Row> charted(const Program& program, std::vector<Row> rows) {
+  if (rows.size() <= kChartRows) return rows;
+  std::vector<int64_t> sizes;
+  for (const Row& row : rows) sizes.push_back(program.tensor(row.id).type.bytes());
+  std::nth_element(sizes.begin(), sizes.begin() + kChartRows, sizes.end(), std::greater<>());
+  const int64_t limit = sizes[kChartRows];  // of the largest that is left out; others of its size are taken as far as there is room
+  auto room = kChartRows - std::count_if(sizes.begin(), sizes.end(), [&](int64_t size) { return size > limit; });
+  std::erase_if(rows, [&](const Row& row) {
+    const int64_t size = program.tensor(row.id).type.bytes();
+    return size < limit || (size == limit && room-- <= 0);
+  });
+  return rows;
 }
 
 /// One line per buffer, one column per step; more than kColumns steps share columns.
-void write_chart(CodeWriter& out, const Program& program, const std::vector<Row>& rows) {
+void write_chart(CodeWriter& out, const Program& program, const std::vector<Row>& all) {
   constexpr int64_t kColumns = 72;
+  const std::vector<Row> rows = charted(program, all);
   auto steps = static_cast<int64_t>(program.steps.size());
   int64_t per_column = std::max<int64_t>(1, (steps + 2 + kColumns - 1) / kColumns);
   out.linef("// Lifetimes, {}; first column: inputs being written, last: outputs being read.",
             per_column == 1 ? "one column per layer" : fmt::format("one column per {} layers", per_column));
+  if (rows.size() < all.size()) out.linef("// The {} largest of {} buffers.", rows.size(), all.size());
   for (const Row& row : rows) {
     const ProgramTensor& t = program.tensor(row.id);
     std::string bar;
@@ -52,7 +84,7 @@ void write_chart(CodeWriter& out, const Program& program, const std::vector<Row>
       Lifetime column{s, std::min(s + per_column - 1, steps)};
       bar += column.overlaps(row.life) ? '#' : '.';
     }
-    out.linef("//   {:>8} +{:<8} {}  {}{}", t.arena_offset, t.type.bytes(), bar, t.name, is_state(program, row.id) ? " (state)" : "");
+    out.linef("//   {:>8} +{:<8} {}  {}{}", t.arena_offset, t.type.bytes(), bar, t.name, row.is_state ? " (state)" : "");
   }
 }
 
@@ -78,33 +110,28 @@ std::string write_memory_header(const BundleContext& c) {
   out.line("namespace memory {");
   out.line();
   out.line("// Byte offsets in the arena.");
+  const std::map<TensorId, std::vector<TensorId>> views_of = views(p);
   for (const Row& row : rows) {
     const ProgramTensor& t = p.tensor(row.id);
     out.linef("constexpr uint32_t {} = {};  // {}, {} bytes, {}", t.name, t.arena_offset, describe_type(t.type), t.type.bytes(),
-              is_state(p, row.id) ? "kept from run to run" : span_text(row.life, steps));
-    for (size_t i = 0; i < p.tensor_count(); ++i) {
-      TensorId id{static_cast<uint32_t>(i)};
+              row.is_state ? "kept from run to run" : span_text(row.life, steps));
+    auto inside = views_of.find(row.id);
+    if (inside == views_of.end()) continue;
+    for (TensorId id : inside->second) {
       const ProgramTensor& view = p.tensor(id);
-      ProgramTensor::View at = p.root(id);
-      if (id == row.id || at.base != row.id) continue;
-      out.linef("constexpr uint32_t {} = {} + {};  // {}, the same bytes", view.name, t.name, at.offset_bytes, describe_type(view.type));
+      out.linef("constexpr uint32_t {} = {} + {};  // {}, the same bytes", view.name, t.name, p.root(id).offset_bytes, describe_type(view.type));
     }
   }
   out.line();
-  out.line("// The proof: everything lies in the arena, and what is alive together lies apart.");
-  out.line("constexpr bool apart(uint32_t a, uint32_t a_bytes, uint32_t b, uint32_t b_bytes) {");
-  out.line("  return a + a_bytes <= b || b + b_bytes <= a;");
-  out.line("}");
+  out.line("// The proof: everything lies in the arena, and what is alive together lies apart. The second part holds of each tensor and its");
+  out.line("// neighbours when it comes to life, in the order of the layers; between tensors that are no neighbours lies a chain of such pairs.");
   for (const Row& row : rows) {
     const ProgramTensor& t = p.tensor(row.id);
     out.linef("static_assert({0} % {1}_ARENA_ALIGN == 0 && {0} + {2} <= {1}_ARENA_BYTES, \"{0}\");", t.name, c.upper, t.type.bytes());
   }
-  for (size_t i = 0; i < rows.size(); ++i) {
-    for (size_t k = i + 1; k < rows.size(); ++k) {
-      if (!rows[i].life.overlaps(rows[k].life)) continue;
-      const ProgramTensor &a = p.tensor(rows[i].id), &b = p.tensor(rows[k].id);
-      out.linef("static_assert(apart({0}, {1}, {2}, {3}), \"{0}, {2}\");", a.name, a.type.bytes(), b.name, b.type.bytes());
-    }
+  for (const auto& [lower, upper] : neighbours(p)) {
+    const ProgramTensor &a = p.tensor(lower), &b = p.tensor(upper);
+    out.linef("static_assert({0} + {1} <= {2}, \"{0}, {2}\");", a.name, a.type.bytes(), b.name);
   }
   out.line();
   out.line("}  // namespace memory");

@@ -30,8 +30,11 @@ Result<std::vector<Tensor>> fold(const OpArgs& args) {
 
 std::string GraphBuilder::folded_name(ValueId from, std::string_view otherwise) {
   if (from == kNoValue || !graph_.value(from).users.empty() || graph_.is_output(from)) return std::string(otherwise);
+  constexpr std::string_view kWas = "_was";
   std::string name = graph_.value(from).name;
-  graph_.set_name(from, name + "_was");
+  // Of what is computed from it again and again, the name must not grow each time: it gets numbers.
+  if (name.ends_with("_was_was")) return name.substr(0, name.size() - kWas.size());
+  graph_.set_name(from, name + std::string(kWas));
   return name;
 }
 

@@ -14,6 +14,7 @@
 #include "compiler/ir/ids.h"
 #include "compiler/ir/opdef.h"
 #include "compiler/ir/tensor.h"
+#include "compiler/support/unique_names.h"
 
 namespace kiln {
 
@@ -40,7 +41,7 @@ struct Node {
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
   Attrs attrs;
-  std::vector<std::string> origin;  ///< names of the ONNX nodes it computes; never empty
+  std::vector<std::string> origin;  ///< names of the ONNX nodes it computes, the first limits::kOrigins of them; never empty
 };
 
 class Graph {
@@ -58,7 +59,9 @@ class Graph {
   /// The value of a constant, or null; null for kNoValue.
   [[nodiscard]] const Tensor* constant(ValueId id) const;
   /// Live nodes in order. A copy: the graph may be changed while walking it (skip nodes that `alive` denies).
-  [[nodiscard]] std::vector<NodeId> order() const { return order_; }
+  [[nodiscard]] std::vector<NodeId> order() const;
+  /// Whether live node `a` stands before live node `b`.
+  [[nodiscard]] bool is_before(NodeId a, NodeId b) const { return places_[index(a)].label < places_[index(b)].label; }
   [[nodiscard]] bool alive(NodeId id) const { return nodes_[index(id)].op != nullptr; }
   [[nodiscard]] size_t value_count() const { return values_.size(); }
   /// The node that produces `id`, or null for inputs, constants and kNoValue.
@@ -74,11 +77,8 @@ class Graph {
   ValueId add_input(std::string name, TensorType type);
   ValueId add_constant(std::string name, Tensor tensor);
   /// Makes `id` the next graph output under ONNX name `name` (empty: the value's own). A value may be several outputs.
-  void add_output(ValueId id, std::string name = {}) {
-    outputs_.push_back(id);
-    output_names_.push_back(name.empty() ? value(id).name : std::move(name));
-  }
-  void set_output(size_t i, ValueId id) { outputs_[i] = id; }
+  void add_output(ValueId id, std::string name = {});
+  void set_output(size_t i, ValueId id);
   /// Adds a node before node `before` (at the end: kNoNode) with outputs of the given types, whose names derive from `name`.
   NodeId add_node(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs, std::vector<TensorType> output_types,
                   std::vector<std::string> origin, std::string_view name, NodeId before = kNoNode);
@@ -98,19 +98,32 @@ class Graph {
   void set_onnx(ValueId id, std::optional<OnnxTensor> onnx) { values_[index(id)].onnx = std::move(onnx); }
   /// Renames a value; the name is made unique.
   void set_name(ValueId id, std::string_view wish);
-  /// A name not yet used by any value: `wish`, or `wish` with a number.
-  [[nodiscard]] std::string unique_name(std::string_view wish) const;
 
  private:
+  /// Where a node stands: its neighbours, and a number that grows along the order.
+  struct Place {
+    NodeId previous = kNoNode, next = kNoNode;
+    uint64_t label = 0;
+  };
+
   ValueId add_value(Value value);
-  void drop_use(ValueId value, NodeId node);
+  void add_use(NodeId node, size_t input);
+  void drop_use(NodeId node, size_t input);
+  void link(NodeId node, NodeId before);
+  void unlink(NodeId node);
+  void number_anew();
 
   std::vector<Value> values_;
   std::vector<Node> nodes_;
-  std::vector<NodeId> order_;
+  std::vector<Place> places_;  ///< per node
   std::vector<ValueId> outputs_;
   std::vector<std::string> output_names_;
-  std::map<std::string, ValueId, std::less<>> names_;
+  UniqueNames names_;
+  NodeId first_ = kNoNode, last_ = kNoNode;
+  // So that a use is found, and dropped, in one step:
+  std::vector<std::vector<uint32_t>> use_places_;     ///< per node and input: its entry in the value's `users`
+  std::vector<std::vector<uint32_t>> user_operands_;  ///< per value and entry of `users`: which operand of the node it is
+  std::vector<std::vector<uint32_t>> output_places_;  ///< per value: which outputs of the graph it is
 };
 
 }  // namespace kiln

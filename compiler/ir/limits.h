@@ -27,9 +27,13 @@ inline constexpr uint64_t kTensorBytes = uint64_t{1} << 30;
 /// All initializers in use and all folded constants together.
 inline constexpr uint64_t kConstantBytes = uint64_t{2} << 30;
 inline constexpr size_t kNameBytes = 4096;
+/// Names of ONNX nodes that are kept of those that one node of the graph computes.
+inline constexpr size_t kOrigins = 256;
 /// Elements and dimensions of one tensor; kernels index with int32_t.
 inline constexpr int64_t kElements = int64_t{1} << 30;
 inline constexpr int kRank = 8;
+/// Pixels times channels of a picture in a file, for example 16 megapixels in colour; a file of some kilobytes can unpack to gigabytes.
+inline constexpr int64_t kPictureNumbers = int64_t{3} << 24;
 /// One computed constant, and the work of it: more is refused.
 inline constexpr int64_t kFoldedTensorBytes = int64_t{64} << 20;
 inline constexpr int64_t kFoldedTensorMacs = int64_t{1} << 30;

@@ -4,11 +4,28 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <vector>
 
 namespace kiln {
 namespace {
 
 Diagnostic violation(std::string message) { return error(DiagId::bad_ir_text, std::move(message)); }
+
+/// The use lists are what the inputs of the nodes say.
+Status verify_uses(const Graph& graph, const std::vector<NodeId>& order) {
+  std::vector<std::vector<NodeId>> users(graph.value_count());
+  for (NodeId id : order)
+    for (ValueId v : graph.node(id).inputs)
+      if (v != kNoValue) users[index(v)].push_back(id);
+  for (size_t i = 0; i < users.size(); ++i) {
+    const Value& value = graph.value(ValueId{static_cast<uint32_t>(i)});
+    std::vector<NodeId> listed = value.users;
+    std::sort(listed.begin(), listed.end());
+    std::sort(users[i].begin(), users[i].end());
+    if (listed != users[i]) return violation(fmt::format("the use list of {} is wrong.", value.name));
+  }
+  return Done{};
+}
 
 Status verify_node(const Graph& graph, NodeId id, const std::vector<bool>& defined, Stage stage) {
   const Node& node = graph.node(id);
@@ -19,10 +36,6 @@ Status verify_node(const Graph& graph, NodeId id, const std::vector<bool>& defin
   for (ValueId v : node.inputs) {
     if (v == kNoValue) continue;
     if (!defined[index(v)]) return violation(fmt::format("{}: input {} is used before it is defined.", where, graph.value(v).name));
-    auto uses = std::count(node.inputs.begin(), node.inputs.end(), v);
-    const std::vector<NodeId>& users = graph.value(v).users;
-    if (std::count(users.begin(), users.end(), id) != uses)
-      return violation(fmt::format("{}: the use list of {} is wrong.", where, graph.value(v).name));
     all_constant = all_constant && graph.constant(v);
   }
   Result<std::vector<TensorType>> types = infer_types(graph.args(id));
@@ -47,7 +60,9 @@ Status verify(const Graph& graph, Stage stage) {
   for (ValueId v : graph.inputs) defined[index(v)] = true;
   for (size_t i = 0; i < graph.value_count(); ++i)
     if (graph.value(ValueId{static_cast<uint32_t>(i)}).constant) defined[i] = true;
-  for (NodeId id : graph.order()) {
+  const std::vector<NodeId> order = graph.order();
+  if (Status s = verify_uses(graph, order); !s) return s;
+  for (NodeId id : order) {
     if (Status s = verify_node(graph, id, defined, stage); !s) return s;
     for (ValueId v : graph.node(id).outputs) {
       if (defined[index(v)]) return violation(fmt::format("value {} is defined twice.", graph.value(v).name));

@@ -63,9 +63,8 @@ bool place_inside(Lowering& lowering, TensorId piece, TensorId whole, int64_t of
   ProgramTensor::View root = program.root(piece);
   if (root.base == whole || root.offset_bytes != 0 || program.tensor(root.base).constant) return false;
   if (program.tensor(root.base).type.bytes() != program.tensor(piece).type.bytes()) return false;
-  for (ValueId input : lowering.graph().inputs)
-    if (lowering.tensor(input) == root.base) return false;
-  program.tensor(root.base).view = ProgramTensor::View{whole, offset_bytes};
+  if (lowering.is_input(root.base)) return false;
+  program.set_view(root.base, whole, offset_bytes);
   return true;
 }
 

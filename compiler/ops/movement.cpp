@@ -129,7 +129,7 @@ void hand_onnx_up(Graph& graph, ValueId value) {
   while (const Node* node = graph.producer(value)) {
     if (node->op != &ops::transpose && node->op != &ops::reshape) return;
     ValueId x = node->inputs[0];
-    if (graph.value(x).onnx || graph.constant(x)) return;
+    if (!graph.value(value).onnx || graph.value(x).onnx || graph.constant(x)) return;
     if (node->op == &ops::reshape) graph.set_onnx(x, graph.value(value).onnx);
     else graph.set_onnx(x, permuted_onnx(graph.value(value).onnx, graph.type(value).shape, inverse_permutation(node->attrs.ints("perm"))));
     value = x;

@@ -215,7 +215,7 @@ TensorId part_of(ValueId value, int64_t direction, int64_t directions, Lowering&
   }
   if (directions == 1) return lowering.tensor(value);
   const TensorId id = lowering.temporary(part, name), base = lowering.tensor(value);
-  lowering.program().tensor(id).view = ProgramTensor::View{base, direction * part.bytes()};
+  lowering.program().set_view(id, base, direction * part.bytes());
   return id;
 }
 

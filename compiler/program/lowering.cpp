@@ -64,6 +64,8 @@ TensorId Lowering::tensor(ValueId id) {
     t.constant = v.constant;
     t.onnx = v.onnx;
     slot = index(program_.add_tensor(std::move(t)));
+    is_input_.resize(program_.tensor_count());
+    is_input_.back() = graph_.is_input(id);
   }
   return TensorId{static_cast<uint32_t>(slot)};
 }
@@ -84,7 +86,7 @@ TensorId Lowering::constant(Tensor tensor, const std::string& name) {
 }
 
 void Lowering::view(ValueId value, TensorId of, int64_t offset_bytes) {
-  program_.tensor(tensor(value)).view = ProgramTensor::View{of, offset_bytes};
+  program_.set_view(tensor(value), of, offset_bytes);
 }
 
 void Lowering::call(const Node& node, KernelCall call, std::string label) {

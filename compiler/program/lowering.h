@@ -15,6 +15,8 @@ class Lowering {
 
   /// The program tensor of a graph value; made at the first call.
   TensorId tensor(ValueId value);
+  /// Whether it is the tensor of a graph input.
+  [[nodiscard]] bool is_input(TensorId id) const { return index(id) < is_input_.size() && is_input_[index(id)]; }
   /// An arena tensor that no graph value stands for.
   TensorId temporary(TensorType type, const std::string& name);
   /// Data in flash.
@@ -33,6 +35,7 @@ class Lowering {
   const Graph& graph_;
   Program& program_;
   std::vector<int64_t> of_value_;  ///< index of the program tensor, or -1
+  std::vector<bool> is_input_;     ///< per program tensor
 };
 
 /// A C identifier made from any text: other characters become '_', a digit at the front gets one, keywords a trailing one.

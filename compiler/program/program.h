@@ -10,6 +10,7 @@
 #include "compiler/ir/graph.h"
 #include "compiler/program/descriptors.h"
 #include "compiler/program/kernel.h"
+#include "compiler/support/unique_names.h"
 
 namespace kiln {
 
@@ -25,7 +26,7 @@ struct ProgramTensor {
   std::string name;  ///< a C identifier, unique in the program
   TensorType type;
   std::optional<Tensor> constant;
-  std::optional<View> view;         ///< shares the bytes of `base`
+  std::optional<View> view;         ///< shares the bytes of `base`; set by Program::set_view
   std::optional<OnnxTensor> onnx;   ///< what `diff --layers` compares it with
   int64_t arena_offset = -1;        ///< set by plan-memory
 };
@@ -98,6 +99,8 @@ class Program {
   [[nodiscard]] const ProgramTensor& tensor(TensorId id) const { return tensors_[index(id)]; }
   [[nodiscard]] ProgramTensor& tensor(TensorId id) { return tensors_[index(id)]; }
   [[nodiscard]] size_t tensor_count() const { return tensors_.size(); }
+  /// Makes `id`, which is no view yet, the bytes of `base` from `offset_bytes` on. It stays that.
+  void set_view(TensorId id, TensorId base, int64_t offset_bytes);
   /// The tensor that owns the bytes of `id`, and where in it they start.
   [[nodiscard]] ProgramTensor::View root(TensorId id) const;
 
@@ -110,6 +113,10 @@ class Program {
 
  private:
   std::vector<ProgramTensor> tensors_;
+  UniqueNames names_;
+  /// Per tensor: some tensor that it is a view of, as far along the chain of views as was found; itself, where it is none. Chains are as
+  /// long as the model, and views never change, so that what was found once holds.
+  mutable std::vector<ProgramTensor::View> found_bases_;
 };
 
 /// First and last step (inclusive) at which a buffer's bytes matter. Inputs are alive from -1 on, outputs to steps.size(), states
@@ -121,5 +128,13 @@ struct Lifetime {
 
 /// Per tensor id: the lifetime of the bytes it owns, all its views included. Constants, views and unused tensors: empty.
 std::vector<Lifetime> lifetimes(const Program& program);
+
+/// Two buffers of a plan that lie next to each other at some step.
+struct Neighbours {
+  TensorId lower, upper;
+};
+/// What proves a plan: when the lower one of each pair ends where the upper one begins or before, then no two buffers that are alive together
+/// overlap, since between any two of them lies a chain of such pairs. Found when a buffer comes to life; at most two pairs for each.
+std::vector<Neighbours> neighbours(const Program& program);
 
 }  // namespace kiln

@@ -137,14 +137,21 @@ std::string stack_chain_text(const StackBound& stack, const std::string& bundle)
 }
 
 std::vector<LayerRow> layer_rows(const Program& program) {
-  std::vector<Lifetime> lives = lifetimes(program);
+  const auto steps = static_cast<int64_t>(program.steps.size());
+  std::vector<int64_t> growth(program.steps.size() + 1);  // per step: by how much more is alive than at the one before
+  const std::vector<Lifetime> lives = lifetimes(program);
+  for (size_t t = 0; t < lives.size(); ++t) {
+    const int64_t first = std::max<int64_t>(lives[t].first, 0), end = std::min(lives[t].last + 1, steps);
+    if (first >= end) continue;
+    const int64_t bytes = program.tensor(TensorId{static_cast<uint32_t>(t)}).type.bytes();
+    growth[static_cast<size_t>(first)] += bytes;
+    growth[static_cast<size_t>(end)] -= bytes;
+  }
   std::vector<LayerRow> rows;
+  int64_t live = 0;
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const Step& step = program.steps[i];
-    auto at = static_cast<int64_t>(i);
-    int64_t live = 0;
-    for (size_t t = 0; t < lives.size(); ++t)
-      if (lives[t].first <= at && at <= lives[t].last) live += program.tensor(TensorId{static_cast<uint32_t>(t)}).type.bytes();
+    live += growth[i];
     rows.push_back({i, step.label, fmt::format("{}.{}", step.call.family, step.call.row->variant), step.origin, step.output_shape,
                     step.macs, program.weights_bytes(step), live, false});
   }

@@ -18,6 +18,9 @@ constexpr std::string_view kMagic{"\x93NUMPY", 6};
 constexpr size_t kMaxRank = 32;                        // NumPy's own
 constexpr uint64_t kMaxDataBytes = uint64_t{4} << 30;  // of one array, and of a whole archive
 constexpr zip_int64_t kMaxMembers = 100'000;
+// An archive may unpack to so much, or to so many times its size: NumPy's files do, bombs do not.
+constexpr uint64_t kUnpackedBytes = uint64_t{64} << 20;
+constexpr uint64_t kUnpackedTimes = 50;
 
 Diagnostic bad(std::string message) {
   return error(DiagId::bad_input_data, std::move(message),
@@ -225,6 +228,11 @@ Result<std::vector<std::pair<std::string, NpyArray>>> read_npz(std::string_view 
       return bad(fmt::format("member {} of the archive has no name or size.", i));
     if (stat.size > kMaxDataBytes || (total += stat.size) > kMaxDataBytes)
       return bad(fmt::format("the arrays of the archive are larger than {} bytes.", kMaxDataBytes));
+    if (total > std::max(kUnpackedBytes, kUnpackedTimes * bytes.size()))
+      return error(DiagId::bad_input_data,
+                   fmt::format("the archive of {} bytes unpacks to {} bytes or more; the limit is {}.", bytes.size(), total,
+                               std::max(kUnpackedBytes, kUnpackedTimes * bytes.size())),
+                   "write it with numpy.savez, which does not compress.");
     Result<std::string> member = read_member(archive.get(), at, stat);
     if (!member) return std::move(member).diagnostic();
     Result<NpyArray> array = read_npy(*member);

@@ -2,6 +2,7 @@
 // The rewrite interface of Graph, and the verifier: each of its rules is broken once.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <random>
 
 #include "compiler/ir/parse.h"
 #include "compiler/ir/print.h"
@@ -96,9 +97,11 @@ TEST_CASE("nodes are inserted where asked and names stay unique") {
   NodeId middle = c.graph.add_node(test::kCopy, {c.a}, {}, {kPair}, {"n"}, "a", c.second);
   CHECK(c.graph.order() == std::vector<NodeId>{c.first, middle, c.second});
   CHECK(c.graph.value(c.graph.node(middle).outputs[0]).name == "a_1");
-  CHECK(c.graph.unique_name("") == "value");
   c.graph.erase(middle);
-  CHECK(c.graph.unique_name("a_1") == "a_1");  // names of erased nodes are free again
+  c.graph.set_name(c.a, "a_1");  // names of erased nodes are free again
+  CHECK(c.graph.value(c.a).name == "a_1");
+  c.graph.set_name(c.a, "");
+  CHECK(c.graph.value(c.a).name == "value");
   c.graph.set_name(c.a, "y");
   CHECK(c.graph.value(c.a).name == "y_1");
 }
@@ -184,4 +187,23 @@ TEST_CASE("the verifier finds what is wrong") {
     CHECK(violation(c.graph) == "");
     CHECK_THAT(violation(c.graph, Stage::canonical), Contains("all inputs are constant"));
   }
+}
+
+TEST_CASE("nodes keep their order through insertions and erasures") {
+  Chain c;
+  std::vector<NodeId> expected{c.first, c.second};
+  std::mt19937 random(2);
+  for (int i = 0; i < 300; ++i) {
+    // Mostly at one place, where the numbers between neighbours run out.
+    const size_t at = random() % 8 ? expected.size() - 1 : random() % expected.size();
+    expected.insert(expected.begin() + static_cast<std::ptrdiff_t>(at), c.graph.add_node(test::kCopy, {c.graph.inputs[0]}, {}, {kPair}, {"n"}, "n", expected[at]));
+    if (i % 5 == 4) {
+      const size_t gone = random() % expected.size();
+      if (expected[gone] == c.first || expected[gone] == c.second) continue;
+      c.graph.erase(expected[gone]);
+      expected.erase(expected.begin() + static_cast<std::ptrdiff_t>(gone));
+    }
+  }
+  CHECK(c.graph.order() == expected);
+  for (size_t i = 1; i < expected.size(); ++i) CHECK(c.graph.is_before(expected[i - 1], expected[i]));
 }

@@ -16,7 +16,40 @@ std::vector<uint8_t> bytes_of(const Tensor& t) {
   return {bytes.begin(), bytes.end()};
 }
 
+void write_big_endian(std::string& bytes, size_t at, size_t count, uint32_t value) {
+  for (size_t i = 0; i < count; ++i) bytes[at + i] = static_cast<char>(value >> 8 * (count - 1 - i) & 255);
+}
+
+uint32_t png_checksum(std::string_view bytes) {
+  uint32_t crc = 0xffffffff;
+  for (char c : bytes) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc;
+}
+
 }  // namespace
+
+TEST_CASE("pictures that would unpack to gigabytes are refused by their header", "[data]") {
+  // The rest of the file is that of one pixel: it would be an error if it were looked at.
+  std::string png = png_file(1, 1, PNG_COLOR_TYPE_GRAY, 1, {0x80});
+  write_big_endian(png, 16, 4, 20000);
+  write_big_endian(png, 20, 4, 20000);
+  write_big_endian(png, 29, 4, png_checksum(std::string_view(png).substr(12, 17)));
+  Result<Tensor> grey = decode_png(png);
+  REQUIRE_FALSE(grey.ok());
+  CHECK(grey.diagnostic().message == "the picture unpacks to 20000 x 20000 pixels of 1 channel, 400000000 numbers; the limit is 50331648.");
+  CHECK(grey.diagnostic().hint == "make it smaller first, near the size that the model takes: magick IN -resize 1024x1024 OUT.");
+  std::string jpeg = jpeg_file(8, 8, 3, std::vector<uint8_t>(192, 100));
+  const size_t frame = jpeg.find("\xff\xc0");
+  REQUIRE(frame != std::string::npos);
+  write_big_endian(jpeg, frame + 5, 2, 30000);
+  write_big_endian(jpeg, frame + 7, 2, 20000);
+  Result<Tensor> color = decode_jpeg(jpeg);
+  REQUIRE_FALSE(color.ok());
+  CHECK(color.diagnostic().message == "the picture unpacks to 20000 x 30000 pixels of 3 channels, 1800000000 numbers; the limit is 50331648.");
+}
 
 TEST_CASE("PNG files of all kinds give grey or RGB bytes", "[data]") {
   Result<Tensor> rgb = decode_png(png_file(2, 1, PNG_COLOR_TYPE_RGB, 8, {1, 2, 3, 254, 128, 0}));

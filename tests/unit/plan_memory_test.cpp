@@ -118,7 +118,7 @@ TEST_CASE("an input that is needed later, is larger, or is read through another 
 
   Program twice;
   TensorId x = add_tensor(twice, 64), half = add_tensor(twice, 64), y = add_tensor(twice, 64);
-  twice.tensor(half).view = ProgramTensor::View{x, 0};
+  twice.set_view(half, x, 0);
   twice.inputs.push_back({"x", "x", x});
   add_step(twice, {x, half}, {y}, {0});
   twice.outputs.push_back({"y", "y", y});
@@ -133,7 +133,7 @@ TEST_CASE("views live as long as what looks through them") {
   // x is written, seen through a view two steps later: its bytes must survive the step between.
   Program p;
   TensorId x = add_tensor(p, 64), view = add_tensor(p, 32), a = add_tensor(p, 64), b = add_tensor(p, 64);
-  p.tensor(view).view = ProgramTensor::View{x, 32};
+  p.set_view(view, x, 32);
   p.inputs.push_back({"x", "x", x});
   add_step(p, {x}, {a});
   add_step(p, {a, view}, {b});
@@ -149,4 +149,46 @@ TEST_CASE("scratch is alive in its step only") {
   plan(p);
   CHECK(p.memory.arena_bytes == 160);
   CHECK(p.memory.live_peak_step == 1);
+}
+
+TEST_CASE("neighbours prove exactly the plans in which nothing overlaps") {
+  std::mt19937 random(13);
+  auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+  int good = 0, bad = 0;
+  for (int round = 0; round < 3000; ++round) {
+    Program p;
+    std::vector<TensorId> made{add_tensor(p, pick(0, 3))};
+    p.inputs.push_back({"x", "x", made[0]});
+    for (int s = 0; s < 5; ++s) {
+      made.push_back(add_tensor(p, pick(0, 3)));
+      add_step(p, {made[static_cast<size_t>(pick(0, s))]}, {made.back()});
+    }
+    p.outputs.push_back({"y", "y", made.back()});
+    for (TensorId id : made) p.tensor(id).arena_offset = pick(0, 8);
+    const std::vector<Lifetime> lives = lifetimes(p);
+    auto end = [&](TensorId id) { return p.tensor(id).arena_offset + p.tensor(id).type.bytes(); };
+    auto begin = [&](TensorId id) { return p.tensor(id).arena_offset; };
+    bool apart = true, proved = true;
+    for (TensorId a : made)
+      for (TensorId b : made)
+        if (a != b && lives[index(a)].overlaps(lives[index(b)])) apart = apart && (end(a) <= begin(b) || end(b) <= begin(a));
+    const std::vector<Neighbours> pairs = neighbours(p);
+    for (const auto& [lower, upper] : pairs) proved = proved && end(lower) <= begin(upper);
+    CHECK(proved == apart);
+    CHECK(pairs.size() <= 2 * made.size());
+    (apart ? good : bad)++;
+  }
+  CHECK(good > 50);
+  CHECK(bad > 50);
+}
+
+TEST_CASE("views of views lead to their root, however many") {
+  Program p;
+  std::vector<TensorId> chain{add_tensor(p, 400'000)};
+  for (int i = 1; i < 100'000; ++i) {
+    chain.push_back(add_tensor(p, 400'000 - 4 * i));
+    p.set_view(chain[static_cast<size_t>(i)], chain[static_cast<size_t>(i) - 1], 4);
+  }
+  for (size_t i = 0; i < chain.size(); ++i) REQUIRE(p.root(chain[i]).offset_bytes == static_cast<int64_t>(4 * i));
+  CHECK(p.root(chain.back()).base == chain[0]);
 }

@@ -107,3 +107,21 @@ TEST_CASE("any new order computes everything after what it needs, with a lower p
   }
   CHECK(changed > 5);
 }
+
+TEST_CASE("programs that are too long to be searched as a whole are searched in parts") {
+  // Pairs of branches, each wide in the middle, one after the other; all of them given breadth first.
+  for (int blocks : {100, 1000}) {
+    Program p;
+    TensorId x = add_tensor(p, 10);
+    p.inputs.push_back({"x", "x", x});
+    for (int i = 0; i < blocks; ++i) {
+      TensorId a = add_step(p, "a", {x}, 1000), c = add_step(p, "c", {x}, 1000);
+      TensorId b = add_step(p, "b", {a}, 10), d = add_step(p, "d", {c}, 10);
+      x = add_step(p, "y", {b, d}, 10);
+    }
+    p.outputs.push_back({"y", "y", x});
+    CHECK(bound(p) == 2010);
+    CHECK(scheduled(p));
+    CHECK(bound(p) == 1020);
+  }
+}
