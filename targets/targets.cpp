@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
+#include <string_view>
 
 #include "targets/families.h"
 
@@ -21,6 +23,29 @@ constexpr Row kRows[] = {
 #include "targets/targets.def"
 #undef KILN_TARGET
 };
+
+struct Chip {
+  std::string_view prefix, target, core;
+};
+
+constexpr Chip kChips[] = {
+#define KILN_CHIP(prefix, target, core) {prefix, target, core},
+#include "targets/chips.def"
+#undef KILN_CHIP
+};
+
+/// What was meant by the name of a chip or core, as a sentence; "" when it is not known.
+std::string suggestion(const std::string& name) {
+  std::string plain;
+  for (char ch : name)
+    if (std::isalnum(static_cast<unsigned char>(ch))) plain += static_cast<char>(std::tolower(static_cast<unsigned char>(ch)));
+  const Chip* best = nullptr;
+  for (const Chip& chip : kChips)
+    if (plain.starts_with(chip.prefix) && (!best || chip.prefix.size() > best->prefix.size())) best = &chip;
+  if (!best) return "";
+  if (best->target.empty()) return fmt::format("kiln has no target for {}. ", best->core);
+  return fmt::format("for {} ({}) it is --target {}. ", name, best->core, best->target);
+}
 
 }  // namespace
 
@@ -44,8 +69,7 @@ Result<Target> make_target(const std::string& name, const std::string& cpu, Goal
     }
     return target;
   }
-  return error(DiagId::unknown_target, fmt::format("there is no target '{}'.", name),
-               fmt::format("targets are: {}.", fmt::join(names, ", ")));
+  return error(DiagId::unknown_target, fmt::format("there is no target '{}'.", name), fmt::format("{}targets are: {}.", suggestion(name), fmt::join(names, ", ")));
 }
 
 }  // namespace kiln

@@ -52,9 +52,10 @@ Result<Dataset> Dataset::open(DataOptions options, std::vector<ModelInput> input
   data.list_ = *std::move(list);
   if (Status s = data.add_entries(); !s) return std::move(s).diagnostic();
   if (Status s = data.find_labels(); !s) return std::move(s).diagnostic();
+  const size_t all = data.entries_.size();
   data.choose();
   if (data.entries_.empty())
-    return bad_data(fmt::format("the data has {} samples, --skip leaves none.", data.options_.skip)).in_file(data.options_.path.string());
+    return bad_data(fmt::format("the data has {} samples, --skip {} leaves none.", all, data.options_.skip)).in_file(data.options_.path.string());
   return data;
 }
 
@@ -117,7 +118,20 @@ Status Dataset::read(size_t source) {
     arrays_ = *std::move(ordered);
   }
   read_ = source;
+  warn_of_codes(from.files.front().string());
   return Done{};
+}
+
+void Dataset::warn_of_codes(const std::string& file) {
+  if (options_.preparation.changes_values() || !warnings_.empty()) return;
+  for (size_t i = 0; i < std::min(arrays_.size(), inputs_.size()); ++i)
+    if (arrays_[i].values.type.dtype == DType::i8 && is_float(inputs_[i].type.dtype))
+      return warnings_.push_back({DiagId::bad_input_data, Severity::warning,
+                                  fmt::format("input '{}' is {}, the data is i8; it is taken as the numbers from -128 to 127.", inputs_[i].name,
+                                              to_string(inputs_[i].type)),
+                                  "if it is quantized, --mean ZERO_POINT --scale SCALE makes real numbers of it.",
+                                  {},
+                                  file});
 }
 
 Status Dataset::find_labels() {

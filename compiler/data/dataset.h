@@ -42,6 +42,9 @@ class Dataset {
   /// The tensors of one sample, in the order and with the types of the model's inputs. Errors: cannot_read, bad_input_data.
   Result<std::vector<Tensor>> load(size_t sample);
 
+  /// About the data of files of many samples (bad_input_data).
+  [[nodiscard]] const std::vector<Diagnostic>& warnings() const { return warnings_; }
+
   /// Whether the samples have labels: all of them or none.
   [[nodiscard]] bool has_labels() const { return labels_.per_sample > 0; }
   /// The class of a sample, where labels are single whole numbers that are not negative.
@@ -63,6 +66,8 @@ class Dataset {
   /// Reads the file or files of a source unless they are the ones read last.
   Status read(size_t source);
   Result<size_t> count_samples(size_t source);
+  /// 8-bit integers are mostly codes of a quantized model, which a float input takes as numbers from -128 to 127.
+  void warn_of_codes(const std::string& file);
 
   DataOptions options_;
   std::vector<ModelInput> inputs_;
@@ -73,6 +78,7 @@ class Dataset {
   std::vector<StoredArray> arrays_;  // one per input
   std::vector<Tensor> npz_labels_;   // "labels" arrays of .npz files, in order
   int64_t sample_rate_ = 0;          // of the sound read so far
+  std::vector<Diagnostic> warnings_;
 };
 
 }  // namespace kiln

@@ -142,12 +142,20 @@ std::optional<Diagnostic> check_verb(const std::vector<std::string>& arguments) 
                meant.empty() ? "`kiln --help` lists the verbs." : fmt::format("did you mean `kiln {}`?", meant));
 }
 
+/// `kiln help [VERB]` as `kiln [VERB] --help`.
+std::vector<std::string> with_help_option(std::vector<std::string> arguments) {
+  if (arguments.empty() || arguments.front() != "help") return arguments;
+  arguments.erase(arguments.begin());
+  arguments.emplace_back("--help");
+  return arguments;
+}
+
 ExitCode parse_and_run(const std::vector<std::string>& arguments, Terminal& terminal) {
   CLI::App app("kiln");
   app.name("kiln");
   app.formatter(std::make_shared<HelpFormatter>());
   app.set_help_flag("-h,--help", "Show this help");
-  app.set_version_flag("--version", "kiln " KILN_VERSION, "Show the version");
+  app.set_version_flag("-V,--version", "kiln " KILN_VERSION, "Show the version");
   app.add_flag("-q,--quiet", terminal.quiet, "Errors only");
   app.add_flag("-v,--verbose", terminal.verbose, "Also say what is run");
   VerbAction action;
@@ -190,7 +198,7 @@ int run_command_line(int argc, const char* const* argv) {
   Terminal terminal = make_terminal();
   ExitCode code = ExitCode::internal;
   try {
-    code = parse_and_run(arguments, terminal);
+    code = parse_and_run(with_help_option(std::move(arguments)), terminal);
   } catch (const std::bad_alloc&) {
     code = terminal.fail(error(DiagId::limit_exceeded, "the machine has not enough memory for this model."));
   }

@@ -8,6 +8,7 @@
 
 #include "compiler/driver/budget_options.h"
 #include "compiler/driver/cli.h"
+#include "compiler/driver/number_checks.h"
 #include "compiler/driver/options.h"
 #include "compiler/driver/quantize_options.h"
 #include "compiler/emit/bundle.h"
@@ -34,11 +35,12 @@ struct CompileArguments {
   std::filesystem::path depfile;
 };
 
-Status check_quantization(const CompileArguments& options) {
-  bool data = !options.calibration.data.path.empty();
-  if (options.quantize && !data)
+Status check_options(const CompileArguments& options) {
+  if (options.quantize && options.calibration.data.path.empty())
     return error(DiagId::bad_usage, "--quantize needs calibration data.", "add `--calibration PATH` with samples of real inputs.");
-  if (!options.quantize && data) return error(DiagId::bad_usage, "--calibration is given without --quantize.", "add `--quantize int8`.");
+  if (options.build.is_given() && !options.report && !options.budgets.need_footprint())
+    return error(DiagId::bad_usage, "--compiler and --cflags are about object code, of which nothing is asked.",
+                 "add --report, --flash or --stack.");
   return Done{};
 }
 
@@ -70,11 +72,13 @@ Status write_depfile(const CompileArguments& options, const Compiled& compiled) 
 
 ExitCode compile(CompileArguments& options, const Terminal& terminal) {
   Diagnostics diagnostics;
-  if (Status s = check_quantization(options); !s) return terminal.fail(s.diagnostic());
+  if (Status s = check_options(options); !s) return terminal.fail(s.diagnostic());
   std::optional<Compiled> compiled = options.quantize ? compile_quantized(options.common, options.calibration, terminal, diagnostics)
                                                       : compile_model(options.common, diagnostics);
   ExitCode code = terminal.report(diagnostics);
   if (!compiled) return write_problems(options.json, diagnostics, terminal);
+  if (options.report)
+    if (Status s = check_measurable("--report", compiled->target); !s) return terminal.fail(s.diagnostic());
   Diagnostics notes;
   propose_states(compiled->imported, compiled->states, notes);
   terminal.report(notes);
@@ -91,7 +95,7 @@ ExitCode compile(CompileArguments& options, const Terminal& terminal) {
   if (options.output.empty()) options.output = compiled->program.name;
   std::vector<OutputFile> files = emit_bundle(compiled->program, compiled->target, compiled->info, bundle);
   std::optional<Footprint> measured;
-  if (options.report && can_measure(compiled->target)) {
+  if (options.report) {
     Result<Footprint> result = measure_footprint(compiled->program, compiled->target, files, options.build);
     if (!result) return terminal.fail(result.diagnostic());
     measured = *std::move(result);
@@ -121,17 +125,20 @@ VerbAction add_compile(CLI::App& sub) {
   sub.add_flag("--report", options->report, "Say what the bundle takes of a microcontroller, from object code, as `kiln inspect` does");
   add_build_options(sub, options->build);
   add_budget_options(sub, options->budgets);
-  sub.add_option("--vectors", options->vectors, "Test vectors of the self-test")->capture_default_str()->check(CLI::Range(0, 100));
+  sub.add_option("--vectors", options->vectors, "Test vectors of the self-test")->capture_default_str()->check(whole_number(0, 100));
   sub.add_flag("--reference-kernels", options->common.reference_kernels, "Use only the plain reference kernels");
   sub.add_option("--json", options->json, "Write the report as JSON; '-' for stdout")->type_name("FILE");
   sub.add_option("--depfile", options->depfile, "Write the files read, for make and ninja")->type_name("FILE");
-  sub.add_option_function<std::string>(
+  CLI::Option* quantize = sub.add_option_function<std::string>(
          "--quantize", [options = options.get()](const std::string&) { options->quantize = true; },
-         "Quantize a float model first, as `kiln quantize` does: int8")
-      ->type_name("TYPE")
+         "Quantize a float model first, as `kiln quantize` does: int8");
+  quantize->type_name("TYPE")
       ->check(CLI::IsMember({"int8"}))
       ->group("Quantization");
+  const std::vector<CLI::Option*> others = sub.get_options();
   add_calibration_options(sub, options->calibration);
+  for (CLI::Option* option : sub.get_options())
+    if (std::find(others.begin(), others.end(), option) == others.end()) option->needs(quantize);
   return [options](const Terminal& terminal) { return compile(*options, terminal); };
 }
 

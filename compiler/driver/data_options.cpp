@@ -3,13 +3,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include "compiler/driver/number_checks.h"
+
 namespace kiln {
 namespace {
 
 constexpr const char* kGroup = "Data";
 
 void add_numbers(CLI::App& app, const char* name, std::vector<double>& numbers, const char* help) {
-  app.add_option(name, numbers, help)->delimiter(',')->expected(1)->type_name("X[,X..]")->group(kGroup);
+  app.add_option(name, numbers, help)->delimiter(',')->allow_extra_args(false)->check(real_number())->type_name("X[,X..]")->group(kGroup);
 }
 
 }  // namespace
@@ -40,15 +42,15 @@ CLI::Option* add_data_options(CLI::App& app, DataOptions& options, const std::st
       ->group(kGroup);
   app.add_option("--sample-rate", options.sample_rate, "Hertz that sound files must have")
       ->type_name("HZ")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1))
       ->group(kGroup);
-  app.add_option("--skip", options.skip, "Leave the first N samples out")->type_name("N")->group(kGroup);
-  app.add_option("--limit", options.limit, "Take at most N samples")->type_name("N")->check(CLI::PositiveNumber)->group(kGroup);
+  app.add_option("--skip", options.skip, "Leave the first N samples out")->type_name("N")->check(whole_number(0))->group(kGroup);
+  app.add_option("--limit", options.limit, "Take at most N samples")->type_name("N")->check(whole_number(1))->group(kGroup);
   return path;
 }
 
-void add_labels_option(CLI::App& app, DataOptions& options) {
-  app.add_option("--labels", options.labels,
+CLI::Option* add_labels_option(CLI::App& app, DataOptions& options) {
+  return app.add_option("--labels", options.labels,
                  "Labels: .npy, .pb, or .csv with a label or 'name,label' in each line; default: labels.npy or .csv in the folder, "
                  "'labels' in a .npz, names of folders, or the list's")
       ->type_name("FILE")

@@ -16,7 +16,7 @@ namespace kiln {
 /// The path, under the name `path_option` ("--data"), and --layout, --mean, --std, --scale, --resize, --sample-rate, --skip, --limit.
 /// Returns the path's option.
 CLI::Option* add_data_options(CLI::App& app, DataOptions& options, const std::string& path_option);
-/// --labels.
-void add_labels_option(CLI::App& app, DataOptions& options);
+/// --labels, which is returned.
+CLI::Option* add_labels_option(CLI::App& app, DataOptions& options);
 
 }  // namespace kiln

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "compiler/driver/cli.h"
+#include "compiler/driver/number_checks.h"
 #include "compiler/driver/options.h"
 #include "compiler/pipeline/pipeline.h"
 #include "compiler/report/diff_report.h"
@@ -63,28 +64,40 @@ VerbAction add_diff(CLI::App& sub) {
                             ->type_name("PATH");
   sub.add_option("--random", options->diff.random, "Random input sets instead; 3 when there are no stored ones")
       ->type_name("N")
-      ->check(CLI::Range(1, 10000))
+      ->check(whole_number(1, 10000))
       ->excludes(inputs);
   sub.add_option("--steps", options->diff.steps,
                  "With --state: runs of a sequence, of the stored sets in order, or at random; default: all sets, or 8")
       ->type_name("N")
-      ->check(CLI::Range(1, 10000));
-  sub.add_option("--seed", options->diff.seed, "Of the random inputs")->capture_default_str()->type_name("N");
-  sub.add_option("--atol", options->diff.rule.absolute, "Absolute tolerance")
+      ->check(whole_number(1, 10000));
+  sub.add_option("--seed", options->diff.seed, "Of the random inputs")
       ->capture_default_str()
-      ->type_name("X")
-      ->check(CLI::NonNegativeNumber);
-  sub.add_option("--rtol", options->diff.rule.relative, "Relative tolerance")
-      ->capture_default_str()
-      ->type_name("X")
-      ->check(CLI::NonNegativeNumber);
-  sub.add_flag("--layers", options->diff.layers, "Compare the result of every layer and name the first that diverges");
+      ->type_name("N")
+      ->check(whole_number(0))
+      ->excludes(inputs);
+  auto add_tolerance = [&](const char* name, double& value, const char* help, bool of_integers) {
+    sub.add_option_function<double>(
+           name,
+           [&diff = options->diff, &value, of_integers](double given) {
+             value = given;
+             diff.explicit_rule = true;
+             if (of_integers) diff.rule.steps = given;
+           },
+           help)
+        ->default_str(fmt::format("{:g}", value))
+        ->type_name("X")
+        ->check(real_number(0));
+  };
+  add_tolerance("--atol", options->diff.rule.absolute, "Absolute tolerance; given, it holds for integers too. Nothing is allowed beyond it", true);
+  add_tolerance("--rtol", options->diff.rule.relative, "Relative tolerance of floats; given, nothing is allowed beyond it", false);
+  CLI::Option* layers = sub.add_flag("--layers", options->diff.layers, "Compare the result of every layer and name the first that diverges");
   sub.add_flag("--optimize-ort", options->diff.optimize_ort, "Let ONNX Runtime fuse and reorder as it likes");
   add_build_options(sub, options->diff.build);
   sub.add_flag("--sanitize", options->diff.build.sanitize, "Build the emitted code with address and undefined behaviour sanitizers");
   sub.add_option("--time", options->diff.timed_runs, "Also time so many inferences of both")
       ->type_name("RUNS")
-      ->check(CLI::Range(1, 1000000));
+      ->check(whole_number(1, 1000000))
+      ->excludes(layers);  // whose results the code would hand over at each step
   sub.add_option("--json", options->json, "Write the findings as JSON; '-' for stdout")->type_name("FILE");
   return [options](const Terminal& terminal) { return diff(*options, terminal); };
 }

@@ -8,6 +8,7 @@
 
 #include "compiler/driver/cli.h"
 #include "compiler/driver/data_options.h"
+#include "compiler/driver/number_checks.h"
 #include "compiler/driver/options.h"
 #include "compiler/judge/evaluation.h"
 #include "compiler/report/evaluation_report.h"
@@ -92,14 +93,15 @@ ExitCode evaluate(const EvaluateArguments& options, const Terminal& terminal) {
 
 void add_gates(CLI::App& sub, EvaluationOptions& e) {
   const char* group = "Gates (exit code 5 when one is not met)";
-  sub.add_option("--min", e.min, "Least value of the metric; shares are from 0 to 1")->type_name("X")->group(group);
-  sub.add_option("--max", e.max, "Largest value, of rmse and mae")->type_name("X")->group(group);
+  sub.add_option("--min", e.min, "Least value of the metric; shares are from 0 to 1")->type_name("X")->check(real_number())->group(group);
+  sub.add_option("--max", e.max, "Largest value, of rmse and mae")->type_name("X")->check(real_number())->group(group);
   sub.add_option("--baseline", e.baseline, "A model to compare the figure with, such as the float original")
       ->type_name("FILE")
       ->group(group);
   sub.add_option("--max-drop", e.max_drop,
                  "How much worse than the baseline it may be: percentage points of top1, topK and agreement, else in the metric's unit")
       ->type_name("X")
+      ->check(real_number())
       ->group(group);
 }
 

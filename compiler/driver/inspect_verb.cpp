@@ -48,6 +48,9 @@ ExitCode inspect(const InspectArguments& options, const Terminal& terminal) {
   propose_states(compiled->imported, compiled->states, notes);
   terminal.report(notes);
   if (Status s = check_budgets_apply(options.budgets, compiled->target); !s) return terminal.fail(s.diagnostic());
+  if (options.build.is_given())
+    if (Status s = check_measurable(options.build.compiler.empty() ? "--cflags" : "--compiler", compiled->target); !s)
+      return terminal.fail(s.diagnostic());
   const std::vector<OutputFile> bundle = emit_bundle(compiled->program, compiled->target, compiled->info, {});
   Result<std::optional<Footprint>> measured = measure(options, *compiled, bundle, terminal);
   if (!measured) return terminal.fail(measured.diagnostic());

@@ -90,7 +90,10 @@ ExitCode opt(const OptArguments& options, const Terminal& terminal) {
 VerbAction add_opt(CLI::App& sub) {
   auto options = std::make_shared<OptArguments>();
   add_common_options(sub, options->common);
-  sub.add_option("--passes", options->passes, "Passes to run, in this order; 'all' or 'none'")->delimiter(',')->type_name("PASS,...");
+  sub.add_option("--passes", options->passes, "Passes to run, in this order; 'all' or 'none'")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("PASS,...");
   sub.add_option("-o,--output", options->output, "Write the IR here instead of to stdout")->type_name("FILE");
   sub.add_flag("--elide", options->print.elide_constants, "Leave out the elements of larger constants");
   sub.add_flag("--onnx", options->print.onnx_tensors, "Show which ONNX tensor a value holds");

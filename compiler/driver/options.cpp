@@ -27,13 +27,17 @@ T value_or_throw(Result<T> result) {
   return *std::move(result);
 }
 
+Diagnostic given_twice(const char* option, const std::string& name) {
+  return error(DiagId::bad_usage, fmt::format("{} is given twice for '{}'.", option, name));
+}
+
 void add_dimension(ImportOptions& import, const std::string& text) {
   auto [name, value] = value_or_throw(split_assignment("--dim", text));
   std::optional<int64_t> size = parse_integer(value);
   if (!size || *size < 1)
     throw UsageError{error(DiagId::bad_shape_option, fmt::format("--dim {}: '{}' is no positive number.", text, value),
                            fmt::format("for example --dim {}=1.", name))};
-  import.dims[name] = *size;
+  if (!import.dims.emplace(name, *size).second) throw UsageError{given_twice("--dim", name)};
 }
 
 /// Names that are given are kept to the letter, so that build systems know the files beforehand.
@@ -86,11 +90,23 @@ void add_model_options(CLI::App& app, CompileOptions& options) {
          [&options](const std::vector<std::string>& all) {
            for (const std::string& text : all) {
              auto [name, value] = value_or_throw(split_assignment("--input-shape", text));
-             options.import.input_shapes[name] = value_or_throw(parse_shape(value));
+             if (!options.import.input_shapes.emplace(name, value_or_throw(parse_shape(value))).second)
+               throw UsageError{given_twice("--input-shape", name)};
            }
          },
          "Shape of an input, such as x=1,3,96,96")
       ->type_name("NAME=D,D,..")
+      ->allow_extra_args(false);
+  app.add_option_function<std::vector<std::string>>(
+         "--freeze",
+         [&options](const std::vector<std::string>& all) {
+           for (const std::string& text : all) {
+             auto [name, value] = value_or_throw(split_assignment("--freeze", text));
+             if (!options.import.frozen.emplace(name, value).second) throw UsageError{given_twice("--freeze", name)};
+           }
+         },
+         "An input as a constant: numbers, such as sr=16000 or sizes=1,3,96,96, or a .npy or .pb file")
+      ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
 }
 

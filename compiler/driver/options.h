@@ -18,7 +18,7 @@ class App;
 
 namespace kiln {
 
-/// MODEL, --dim, --input-shape.
+/// MODEL, --dim, --input-shape, --freeze.
 void add_model_options(CLI::App& app, CompileOptions& options);
 /// --state.
 void add_state_option(CLI::App& app, CompileOptions& options);

@@ -5,7 +5,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "compiler/driver/cli.h"
 #include "compiler/driver/data_options.h"
+#include "compiler/driver/number_checks.h"
 
 namespace kiln {
 void add_calibration_options(CLI::App& app, CalibrationOptions& options) {
@@ -13,7 +15,7 @@ void add_calibration_options(CLI::App& app, CalibrationOptions& options) {
   app.add_option("--samples", options.samples, "Use at most so many samples, spread evenly over the data")
       ->capture_default_str()
       ->type_name("N")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1))
       ->group(group);
   app.add_option_function<std::string>(
          "--method", [&options](const std::string& name) { options.quantize.ranges.method = *range_method_from_name(name); },
@@ -21,10 +23,19 @@ void add_calibration_options(CLI::App& app, CalibrationOptions& options) {
       ->type_name("METHOD")
       ->check(CLI::IsMember({"minmax", "percentile", "entropy", "mse"}))
       ->group(group);
-  app.add_option("--percentile", options.quantize.ranges.percentile, "Share of the values that --method percentile keeps")
-      ->capture_default_str()
+  app.add_option_function<double>(
+         "--percentile",
+         [&options](double share) {
+           if (options.quantize.ranges.method != RangeMethod::percentile)  // which --method has set by now
+             throw UsageError{error(DiagId::bad_usage,
+                                    fmt::format("--percentile does not go with --method {}.", range_method_name(options.quantize.ranges.method)),
+                                    "leave one of them out.")};
+           options.quantize.ranges.percentile = share;
+         },
+         "Share of the values that --method percentile keeps")
+      ->default_str(fmt::format("{}", options.quantize.ranges.percentile))
       ->type_name("P")
-      ->check(CLI::Range(50.0, 100.0))
+      ->check(real_number(50, 100))
       ->group(group);
   QuantizeOptions& quantize = options.quantize;
   app.add_flag_callback(
@@ -45,15 +56,16 @@ void add_calibration_options(CLI::App& app, CalibrationOptions& options) {
       ->type_name("TYPE")
       ->check(CLI::IsMember({"int8", "int16"}))
       ->group(group);
-  app.add_option("--max-drop", options.max_drop,
+  CLI::Option* max_drop = app.add_option("--max-drop", options.max_drop,
                  "Lift the most sensitive tensors and layers out of 8 bits until accuracy is at most so many points below float")
       ->type_name("POINTS")
-      ->check(CLI::NonNegativeNumber)
+      ->check(real_number(0))
       ->group(group);
   app.add_option("--data", options.goal_data, "Samples that --max-drop is measured on; default: those of the calibration")
       ->type_name("PATH")
+      ->needs(max_drop)
       ->group(group);
-  add_labels_option(app, options.data);
+  add_labels_option(app, options.data)->needs(max_drop);
   add_data_options(app, options.data, "--calibration");
 }
 

@@ -37,7 +37,7 @@ std::string layer_table(const QuantizedModel& model, const QuantizeOptions& opti
     table.add({unit.name, unit.type, weights_text(unit, options.per_channel),
                fmt::format("[{:.4g}, {:.4g}]", unit.seen.low, unit.seen.high), fmt::format("[{:.4g}, {:.4g}]", range.low, range.high),
                fmt::format("{:.6g}", unit.grid.scale), std::to_string(unit.grid.zero_point), std::string(dtype_name(unit.grid.dtype)),
-               decibels(unit.snr)});
+               unit.snr ? decibels(*unit.snr) : "-"});
   }
   return table.text();
 }
@@ -81,7 +81,7 @@ std::string report_json(const QuantizedModel& model, const QuantizeOptions& opti
                               {"scale", unit.grid.scale},
                               {"zero_point", unit.grid.zero_point},
                               {"dtype", dtype_name(unit.grid.dtype)},
-                              {"snr_db", finite(unit.snr)}});
+                              {"snr_db", finite(unit.snr.value_or(NAN))}});
   }
   json["float_nodes"] = model.float_nodes;
   if (model.goal)

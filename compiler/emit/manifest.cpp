@@ -40,6 +40,15 @@ Json step_json(const BundleContext& c, size_t i) {
   return j;
 }
 
+Json frozen_json(const FrozenInput& input) {
+  constexpr int64_t kListed = 16;  // elements
+  const TensorType& type = input.value.type;
+  Json j{{"input", input.name}, {"dtype", dtype_name(type.dtype)}, {"shape", type.shape}};
+  j["sha256"] = sha256(input.value.bytes());
+  j["values"] = type.elements() <= kListed ? Json(input.value.to_doubles()) : Json();
+  return j;
+}
+
 std::vector<std::string> compile_flags(const BundleContext& c) {
   std::vector<std::string> flags = {"-fno-exceptions", "-fno-rtti"};
   flags.insert(flags.end(), c.target.compile_flags.begin(), c.target.compile_flags.end());
@@ -58,6 +67,8 @@ std::string write_manifest(const BundleContext& c, const std::vector<OutputFile>
   j["api"] = {{"header", c.name + ".h"}, {"prefix", c.name}};
   j["inputs"] = Json::array();
   for (const IoTensor& io : p.inputs) j["inputs"].push_back(io_json(c, io, true));
+  j["frozen"] = Json::array();
+  for (const FrozenInput& input : c.model.frozen) j["frozen"].push_back(frozen_json(input));
   j["outputs"] = Json::array();
   for (const IoTensor& io : p.outputs) j["outputs"].push_back(io_json(c, io, false));
   if (!p.states.empty()) j["api"]["reset"] = c.name + "_reset";

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/frontend/freeze.h"
 #include "compiler/frontend/importer.h"
 #include "compiler/ir/limits.h"
 #include "compiler/frontend/states.h"
@@ -40,6 +41,9 @@ Result<ImportedModel> import_bytes(const std::string& bytes, const std::filesyst
     imported.info = model_info(*model, *opsets, path, bytes);
     if (!model->graph().name().empty() && is_plain_text(model->graph().name()))
       imported.graph.name = model->graph().name();
+    Result<std::vector<FrozenInput>> frozen = read_frozen(options, model->graph());
+    if (!frozen) return std::move(frozen).diagnostic();
+    freeze(*frozen, *model->mutable_graph());
     const std::vector<onnx::TensorProto> initial = take_initial_values(options.states, *model->mutable_graph());
     ModelInputs inputs = bind_inputs(model->graph(), options, found);
     // Without the shapes of all inputs nothing can be said about the nodes.
@@ -50,6 +54,9 @@ Result<ImportedModel> import_bytes(const std::string& bytes, const std::filesyst
     if (!found.has_errors()) imported.states = bind_states(options.states, initial, external, imported.graph, found);
     imported.info.read_files = {path};
     imported.info.read_files.insert(imported.info.read_files.end(), external.files().begin(), external.files().end());
+    for (const FrozenInput& input : *frozen)
+      if (!input.file.empty()) imported.info.read_files.push_back(input.file);
+    imported.info.frozen = *std::move(frozen);
     return imported;
   });
 }

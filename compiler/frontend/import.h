@@ -18,6 +18,7 @@ struct ImportOptions {
   std::map<std::string, int64_t> dims;        ///< --dim N=1: values of named dimensions
   std::map<std::string, Shape> input_shapes;  ///< --input-shape x=1,3,96,96
   std::vector<StatePair> states = {};         ///< --state out=in
+  std::map<std::string, std::string> frozen = {};  ///< --freeze sr=16000, or a file; what read_frozen takes
 };
 
 struct ImportedModel {

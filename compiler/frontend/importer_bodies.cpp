@@ -12,6 +12,7 @@
 #include "compiler/ir/limits.h"
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/movement.h"
+#include "compiler/ops/run_time_value.h"
 
 namespace kiln {
 namespace {
@@ -116,7 +117,7 @@ Result<std::vector<Importer::Binding>> Importer::compute_both(Site& site, const 
                                                               ValueId condition) {
   if (graph_.type(condition).dtype != DType::boolean || graph_.type(condition).elements() != 1)
     return bad_node(fmt::format("the condition is {}, it must be one bool.", to_string(graph_.type(condition))));
-  const char* const kHint = "give the condition as a constant, or export the model for one case.";
+  const std::string hint = freeze_hint(graph_, condition, "give the condition as a constant, or export the model for one case.");
   if (std::min(yes.output_size(), no.output_size()) < site.node.output_size())
     return bad_node(fmt::format("the branches have {} and {} outputs, the node needs {}.", yes.output_size(), no.output_size(),
                                 site.node.output_size()));
@@ -124,7 +125,7 @@ Result<std::vector<Importer::Binding>> Importer::compute_both(Site& site, const 
     return unsupported(
         fmt::format("the condition is computed at run time, and the branches have {} nodes; up to {} both branches are computed.",
                     yes.node_size() + no.node_size(), limits::kBranchNodes),
-        kHint);
+        hint);
   Result<std::vector<Binding>> left = import_graph(site, yes, {}, "then/");
   if (!left) return left;
   Result<std::vector<Binding>> right = import_graph(site, no, {}, "else/");
@@ -136,11 +137,11 @@ Result<std::vector<Importer::Binding>> Importer::compute_both(Site& site, const 
   std::vector<Binding> out;
   for (int i = 0; i < site.node.output_size(); ++i) {
     const ValueId a = (*left)[static_cast<size_t>(i)].value, c = (*right)[static_cast<size_t>(i)].value;
-    if (a == kNoValue || c == kNoValue) return unsupported("the condition is computed at run time, and an output is no tensor.", kHint);
+    if (a == kNoValue || c == kNoValue) return unsupported("the condition is computed at run time, and an output is no tensor.", hint);
     if (graph_.type(a).dtype != graph_.type(c).dtype || graph_.type(a).shape != graph_.type(c).shape)
       return unsupported(fmt::format("the condition is computed at run time, and output {} is {} or {}; shapes must be known.", i,
                                      to_string(graph_.type(a)), to_string(graph_.type(c))),
-                         kHint);
+                         hint);
     Result<ValueId> y = a == c ? a : b.add(ops::where, {*flag, a, c});
     if (!y) return std::move(y).diagnostic();
     out.push_back(Binding{*y});
@@ -154,8 +155,8 @@ Result<std::optional<int64_t>> Importer::trip_count(const OnnxNode& node) const 
   if (!node.has(0)) return std::optional<int64_t>();
   const Tensor* count = graph_.constant(node.inputs[0]);
   if (!count)
-    return unsupported(
-        "the trip count is computed at run time, it must be a constant.",
+    return run_time_value(
+        "the trip count", graph_, node.inputs[0],
         "kiln unrolls loops; export the model with a fixed number of iterations, or move the loop to the application around it.");
   std::optional<std::vector<int64_t>> values = count->to_int64s();
   if (!values || values->size() != 1) return bad_node(fmt::format("the trip count is {}, it must be one i64.", to_string(count->type)));
@@ -165,8 +166,8 @@ Result<std::optional<int64_t>> Importer::trip_count(const OnnxNode& node) const 
 Result<bool> Importer::goes_on(const Binding& condition) const {
   const Tensor* tensor = graph_.constant(condition.value);
   if (tensor) return truth(*tensor);
-  return unsupported(
-      "the condition of the loop is computed at run time, it must be a constant.",
+  return run_time_value(
+      "the condition of the loop", graph_, condition.value,
       "kiln unrolls loops; export the model with a fixed number of iterations, or move the loop to the application around it.");
 }
 

@@ -11,6 +11,7 @@
 #include "compiler/ir/limits.h"
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/movement.h"
+#include "compiler/ops/run_time_value.h"
 
 namespace kiln {
 
@@ -38,8 +39,7 @@ Result<size_t> Importer::position(const OnnxNode& node, size_t input, size_t len
   if (!node.has(input)) return inserting ? length : length - 1;
   const Tensor* tensor = graph_.constant(node.inputs[input]);
   if (!tensor)
-    return unsupported("the position in the sequence is computed at run time, it must be a constant.",
-                       "use tensors and Gather instead of sequences.");
+    return run_time_value("the position in the sequence", graph_, node.inputs[input], "use tensors and Gather instead of sequences.");
   std::optional<std::vector<int64_t>> values = tensor->to_int64s();
   if (!values || values->size() != 1) return bad_node(fmt::format("the position is {}, it must be one integer.", to_string(tensor->type)));
   int64_t at = values->front();

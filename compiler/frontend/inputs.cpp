@@ -71,7 +71,8 @@ class Binder {
       if (std::find(input_names.begin(), input_names.end(), name) == input_names.end())
         report(error(DiagId::unknown_input_name,
                      fmt::format("--input-shape names '{}', which is no input of the model.", name),
-                     fmt::format("the inputs are: {}.", fmt::join(input_names, ", "))));
+                     input_names.empty() ? "the model has no inputs."
+                                         : fmt::format("the inputs are: {}.", fmt::join(input_names, ", "))));
     for (const auto& [name, value] : options_.dims) {
       if (!dim_names.count(name))
         report(error(DiagId::bad_shape_option,

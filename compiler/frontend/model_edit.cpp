@@ -5,6 +5,7 @@
 
 #include <unordered_set>
 
+#include "compiler/frontend/freeze.h"
 #include "compiler/ir/limits.h"
 #include "compiler/frontend/proto.h"
 #include "compiler/frontend/states.h"
@@ -78,16 +79,26 @@ Status add_outputs(onnx::GraphProto& graph, const std::vector<std::string>& name
 
 }  // namespace
 
-Result<std::string> serialized_model(const std::filesystem::path& path) {
-  return model_with_outputs(path, {});
+Result<std::vector<FrozenInput>> frozen_inputs(const std::filesystem::path& path, const ImportOptions& options) {
+  if (options.frozen.empty()) return std::vector<FrozenInput>{};
+  return guarded([&]() -> Result<std::vector<FrozenInput>> {
+    Result<onnx::ModelProto> model = read_model(path);
+    if (!model) return std::move(model).diagnostic();
+    return read_frozen(options, model->graph());
+  });
+}
+
+Result<std::string> serialized_model(const std::filesystem::path& path, const ModelEdits& edits) {
+  return model_with_outputs(path, {}, edits);
 }
 
 Result<std::string> model_with_outputs(const std::filesystem::path& path,
-                                       const std::vector<std::string>& names, const std::vector<StatePair>& states) {
+                                       const std::vector<std::string>& names, const ModelEdits& edits) {
   return guarded([&]() -> Result<std::string> {
     Result<onnx::ModelProto> model = read_model(path);
     if (!model) return std::move(model).diagnostic();
-    take_initial_values(states, *model->mutable_graph());
+    freeze(edits.frozen, *model->mutable_graph());
+    take_initial_values(edits.states, *model->mutable_graph());
     ExternalData external(path.parent_path());
     Inliner inliner(external);
     Status done = inliner.graph(*model->mutable_graph());

@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "compiler/frontend/attributes.h"
+#include "compiler/frontend/freeze.h"
 #include "compiler/ir/limits.h"
 #include "compiler/frontend/node_order.h"
 #include "compiler/frontend/proto.h"
@@ -252,11 +253,12 @@ std::string OnnxGraph::unique_name(const std::string& wish) const {
   return name;
 }
 
-Result<OnnxGraph> read_onnx_graph(const std::filesystem::path& path) {
+Result<OnnxGraph> read_onnx_graph(const std::filesystem::path& path, const std::vector<FrozenInput>& frozen) {
   return guarded([&]() -> Result<OnnxGraph> {
     Result<onnx::ModelProto> model = read_model(path);
     if (!model) return std::move(model).diagnostic();
     auto shared = std::make_shared<onnx::ModelProto>(*std::move(model));
+    freeze(frozen, *shared->mutable_graph());
     ExternalData external(path.parent_path());
     Result<OnnxGraph> graph = Reader(*shared, external).run();
     if (!graph) return std::move(graph).diagnostic().in_file(path.string());

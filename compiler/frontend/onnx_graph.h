@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "compiler/ir/attr.h"
+#include "compiler/ir/model_info.h"
 #include "compiler/support/diagnostics.h"
 
 namespace onnx {
@@ -44,8 +45,8 @@ struct OnnxGraph {
   [[nodiscard]] std::string unique_name(const std::string& wish) const;
 };
 
-/// Reads a model; data in files beside it are taken in. Errors: those of reading a model.
-Result<OnnxGraph> read_onnx_graph(const std::filesystem::path& path);
+/// Reads a model, with some inputs as initializers; data in files beside it are taken in. Errors: those of reading a model.
+Result<OnnxGraph> read_onnx_graph(const std::filesystem::path& path, const std::vector<FrozenInput>& frozen = {});
 
 /// The bytes of the model, the same for the same graph. Names keep their order, initializers that nothing reads are left out, types of
 /// intermediate tensors (value_info) as well. Errors: cyclic_graph, duplicate_tensor, limit_exceeded.

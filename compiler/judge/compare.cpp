@@ -43,7 +43,8 @@ class Accumulator {
  public:
   explicit Accumulator(const ComparisonRule& rule) : rule_(rule) {}
 
-  void add(const Pair& pair, double allowed) {
+  void add(const Pair& pair, double tolerance) {
+    const double allowed = tolerance + allowance(pair.expected);
     int64_t at = result_.elements++;
     if (std::isfinite(pair.got) && std::isfinite(pair.expected)) {
       dot_ += pair.got * pair.expected;
@@ -52,7 +53,10 @@ class Accumulator {
     }
     if (pair.distance == 0) return;
     ++result_.different;
-    if (!(pair.distance <= allowed)) ++result_.wrong;
+    if (!(pair.distance <= allowed))
+      ++result_.wrong;
+    else if (pair.distance > tolerance)
+      ++result_.allowed;
     squares_ += pair.distance * pair.distance;
     result_.max_abs = std::max(result_.max_abs, pair.distance);
     result_.max_ulp = std::max(result_.max_ulp, pair.ulp);
@@ -65,10 +69,9 @@ class Accumulator {
     result_.worst_got = pair.got;
     result_.worst_expected = pair.expected;
   }
-  [[nodiscard]] double allowed(double expected) const {
+  [[nodiscard]] double float_tolerance(double expected) const {
     return std::isfinite(expected) ? rule_.absolute + rule_.relative * std::fabs(expected) : 0;
   }
-  [[nodiscard]] double allowed_steps() const { return static_cast<double>(rule_.steps); }
 
   [[nodiscard]] Comparison finish() const {
     Comparison result = result_;
@@ -82,6 +85,13 @@ class Accumulator {
   }
 
  private:
+  [[nodiscard]] double allowance(double expected) const {
+    double sum = 0;
+    if (std::isfinite(expected))
+      for (const Allowance& a : rule_.allowances) sum += a.absolute + a.relative * std::fabs(expected);
+    return sum;
+  }
+
   const ComparisonRule& rule_;
   Comparison result_;
   double dot_ = 0, got_squares_ = 0, expected_squares_ = 0, squares_ = 0;
@@ -92,7 +102,7 @@ void add_floats(Accumulator& sum, const Tensor& got, const Tensor& expected) {
   std::vector<double> a = got.to_doubles(), b = expected.to_doubles();
   auto add_bits = [&]<class Bits>(std::span<const Bits> bits_a, std::span<const Bits> bits_b) {
     for (size_t i = 0; i < a.size(); ++i)
-      sum.add({a[i], b[i], float_distance(a[i], b[i]), ulps(bits_a[i], bits_b[i], a[i], b[i])}, sum.allowed(b[i]));
+      sum.add({a[i], b[i], float_distance(a[i], b[i]), ulps(bits_a[i], bits_b[i], a[i], b[i])}, sum.float_tolerance(b[i]));
   };
   switch (element_bytes(got.type.dtype)) {
     case 2:
@@ -104,14 +114,14 @@ void add_floats(Accumulator& sum, const Tensor& got, const Tensor& expected) {
   }
 }
 
-void add_integers(Accumulator& sum, const Tensor& got, const Tensor& expected) {
+void add_integers(Accumulator& sum, const Tensor& got, const Tensor& expected, double steps) {
   with_storage_type(got.type.dtype, [&]<class T>() {
     std::span<const T> a = got.as<T>(), b = expected.as<T>();
     for (size_t i = 0; i < a.size(); ++i) {
       // Unsigned, so that the difference of the extremes of int64 is right.
       uint64_t apart = a[i] > b[i] ? static_cast<uint64_t>(a[i]) - static_cast<uint64_t>(b[i])
                                    : static_cast<uint64_t>(b[i]) - static_cast<uint64_t>(a[i]);
-      sum.add({static_cast<double>(a[i]), static_cast<double>(b[i]), static_cast<double>(apart), 0}, sum.allowed_steps());
+      sum.add({static_cast<double>(a[i]), static_cast<double>(b[i]), static_cast<double>(apart), 0}, steps);
     }
   });
 }
@@ -131,7 +141,7 @@ Comparison compare(const Tensor& got, const Tensor& expected, const ComparisonRu
   if (is_float(got.type.dtype))
     add_floats(sum, got, expected);
   else
-    add_integers(sum, got, expected);
+    add_integers(sum, got, expected, rule.steps);
   return sum.finish();
 }
 

@@ -4,17 +4,19 @@
 
 #include <cstdint>
 #include <limits>
+#include <vector>
 
-#include "compiler/ir/tensor.h"
+#include "compiler/judge/allowances.h"
 
 namespace kiln {
 
-/// When elements count as equal. Floats: |got - expected| <= absolute + relative * |expected|; NaN equals NaN, and an infinity
-/// equals only itself. Integers and booleans: at most `steps` apart.
+/// When elements count as equal. NaN equals NaN, and an infinity equals only itself. Of floats |got - expected| may be
+/// absolute + relative * |expected|, of integers and booleans `steps`; allowances add to that.
 struct ComparisonRule {
   double absolute = 1e-5;
   double relative = 1e-4;
-  uint64_t steps = 0;
+  double steps = 0;
+  std::vector<Allowance> allowances = {};
 };
 
 struct Comparison {
@@ -22,6 +24,7 @@ struct Comparison {
 
   int64_t elements = 0;
   int64_t wrong = 0;      ///< elements that the rule does not call equal
+  int64_t allowed = 0;    ///< elements beyond the tolerance that only its allowances call equal
   int64_t different = 0;  ///< elements that are not the same number
   double max_abs = 0;     ///< infinite where only one side is infinite or NaN
   double max_rel = 0;     ///< |got - expected| / |expected|, over elements where expected is not zero

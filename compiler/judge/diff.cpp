@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "compiler/emit/bundle.h"
 #include "compiler/frontend/model_edit.h"
@@ -16,11 +17,8 @@
 namespace kiln {
 namespace {
 
-/// Of a 16-bit float: the distance of neighbours at 1. 0 for other types.
-double rounding_step(DType dtype) { return dtype == DType::f16 ? 0x1p-10 : dtype == DType::bf16 ? 0x1p-7 : 0; }
-
 constexpr int kRandomSets = 3, kRandomSteps = 8;
-constexpr const char* kOrt = "ONNX Runtime";
+constexpr const char *kOrt = "ONNX Runtime", *kStored = "stored";
 
 using NamedTensors = std::map<std::string, Tensor>;
 
@@ -48,7 +46,8 @@ Inputs random_sequences(const Program& program, int sequences, int steps, uint64
 }
 
 /// Stored test sets beside the model are better than random numbers, so they are taken when nothing else is asked for.
-Result<Inputs> choose_inputs(const std::filesystem::path& model, const DiffOptions& options, const Program& program) {
+Result<Inputs> choose_inputs(const std::filesystem::path& model, const DiffOptions& options, const Program& program,
+                             const std::vector<FrozenInput>& frozen) {
   const bool keeps_state = !program.states.empty();
   if (options.steps > 0 && !keeps_state)
     return error(DiagId::bad_usage, "--steps is about models that keep state, this one keeps none.",
@@ -58,7 +57,7 @@ Result<Inputs> choose_inputs(const std::filesystem::path& model, const DiffOptio
   if (folder.empty() && options.random == 0 && std::filesystem::is_directory(model.parent_path() / "test_data_set_0", ec))
     folder = model.has_parent_path() ? model.parent_path() : ".";
   if (!folder.empty()) {
-    Result<std::vector<InputSet>> sets = load_input_sets(folder, program);
+    Result<std::vector<InputSet>> sets = load_input_sets(folder, program, frozen);
     if (!sets) return std::move(sets).diagnostic();
     return keeps_state ? as_sequence(*sets, options.steps) : Inputs{*std::move(sets)};
   }
@@ -116,33 +115,18 @@ Result<NamedTensors> run_ort(OrtSession& session, const Program& program, const 
   return named;
 }
 
-/// Compares the outputs of one set with one reference.
-Status compare_outputs(const Program& program, const std::vector<Tensor>& outputs, const NamedTensors& reference,
-                       const char* reference_name, const InputSet& set, DiffReport& report) {
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const IoTensor& io = program.outputs[i];
-    auto found = reference.find(io.name);
-    if (found == reference.end()) continue;
-    const TensorType& type = outputs[i].type;
-    Tensor expected = found->second;
-    bool on_grid = type.quant && !type.quant->per_axis();
-    if (on_grid && is_integer(type.dtype) && expected.type.dtype == DType::f32)
-      expected = quantized_tensor(expected, *type.quant);  // --io-dtype int8
-    if (expected.type.dtype != type.dtype || expected.type.shape != type.shape)
-      return error(DiagId::results_differ, fmt::format("output '{}' is {}, {} has {} in {}.", io.name, to_string(type), reference_name,
-                                                       to_string(expected.type), set.name));
-    ComparisonRule rule = report.rule;
-    // ONNX Runtime sums floats: where a quantized element lies between two steps, it may round to the other one.
-    if (on_grid && is_integer(type.dtype)) rule.steps = 1;
-    if (on_grid && is_float(type.dtype)) rule.absolute = std::max(rule.absolute, 1.001 * static_cast<double>(type.quant->scale[0]));
-    if (const double step = rounding_step(type.dtype); step > 0) {  // either side rounds in between where the other does not
-      rule.absolute = std::max(rule.absolute, step);
-      rule.relative = std::max(rule.relative, 4 * step);
-    }
-    report.outputs.push_back({io.name, reference_name, set.name, type, compare(outputs[i], expected, rule)});
-  }
-  return Done{};
+/// `tensor` of a reference as output `io` has it: floats for integers on a grid (--io-dtype int8) are quantized.
+Result<Tensor> as_output(const Tensor& tensor, const TensorType& type, const std::string& output, const char* reference,
+                         const std::string& set) {
+  const bool codes = type.quant && !type.quant->per_axis() && is_integer(type.dtype) && tensor.type.dtype == DType::f32;
+  Tensor expected = codes ? quantized_tensor(tensor, *type.quant) : tensor;
+  if (expected.type.dtype == type.dtype && expected.type.shape == type.shape) return expected;
+  return error(DiagId::results_differ,
+               fmt::format("output '{}' is {}, {} has {} in {}.", output, to_string(type), reference, to_string(expected.type), set));
 }
+
+/// The emitted code and ONNX Runtime may be this many times as far from a stored output as the other to be as far.
+constexpr double kAsFar = 2;
 
 /// Everything that one run of `diff` holds.
 struct Session {
@@ -152,67 +136,124 @@ struct Session {
   const Compiled& compiled;
   Inputs inputs;
   DiffReport report;
+  /// Of the set in which an output is furthest from ONNX Runtime: what that computed, and the states that it read.
+  struct {
+    size_t set = 0;
+    NamedTensors reference;
+    std::optional<Comparison> comparison = {};
+  } worst;
 
+  [[nodiscard]] const Program& program() const { return compiled.program; }
   Result<OrtSession> open_ort(OnnxRuntime& ort) const;
-  Result<RunResult> run_emitted() const;
+  Result<BuiltBundle> build() const;
+  Result<RunResult> run(const BuiltBundle& host) const;
+  [[nodiscard]] OutputDiff compare_output(size_t output, const Tensor& got, const Tensor& expected, const char* reference, size_t set) const;
+  Status compare_outputs(size_t set, const std::vector<Tensor>& outputs, const NamedTensors& reference);
   Status compare_all(OrtSession& ort, const RunResult& emitted);
+  Status compare_worst_layers(const BuiltBundle& host);
   Status time_ort(OnnxRuntime& ort);
 };
 
 Result<OrtSession> Session::open_ort(OnnxRuntime& ort) const {
-  std::vector<std::string> names = options.layers ? layer_tensors(compiled.program) : std::vector<std::string>{};
-  Result<std::string> bytes = model_with_outputs(model, names, compiled.states);
+  std::vector<std::string> names = options.layers ? layer_tensors(program()) : std::vector<std::string>{};
+  Result<std::string> bytes = model_with_outputs(model, names, {compiled.states, compiled.info.frozen});
   if (!bytes) return std::move(bytes).diagnostic();
   return ort.open(*bytes, options.optimize_ort ? OrtOptimization::all : OrtOptimization::none);
 }
 
-Result<RunResult> Session::run_emitted() const {
-  const Program& program = compiled.program;
+Result<BuiltBundle> Session::build() const {
   terminal.show_progress("building the emitted code ...");
   BuildOptions build = options.build;
   build.traced = options.layers;
-  Result<BuiltBundle> host = BuiltBundle::build(program, compiled.target, emit_bundle(program, compiled.target, compiled.info, {}), build);
-  if (!host) return std::move(host).diagnostic();
-  terminal.say(host->commands());
+  Result<BuiltBundle> host =
+      BuiltBundle::build(program(), compiled.target, emit_bundle(program(), compiled.target, compiled.info, {}), build);
+  if (host) terminal.say(host->commands());
+  return host;
+}
+
+Result<RunResult> Session::run(const BuiltBundle& host) const {
   terminal.show_progress("running the emitted code ...");
-  RunOptions run;
-  run.traced_sets = options.layers ? 1 : 0;
-  run.timed_runs = options.timed_runs;
-  run.sequence_steps = static_cast<uint32_t>(inputs.sequence_steps);
-  return host->run(tensors_of(inputs.sets), run);
+  return host.run(tensors_of(inputs.sets),
+                  {.sequence_steps = static_cast<uint32_t>(inputs.sequence_steps), .timed_runs = options.timed_runs});
+}
+
+OutputDiff Session::compare_output(size_t output, const Tensor& got, const Tensor& expected, const char* reference, size_t set) const {
+  ComparisonRule rule = report.rule;
+  if (!options.explicit_rule) rule.allowances = type_allowances(got.type);
+  OutputDiff diff{program().outputs[output].name, reference, inputs.sets[set].name, got.type, {}, compare(got, expected, rule), {}, true};
+  diff.allowances = std::move(rule.allowances);
+  return diff;
+}
+
+/// With ONNX Runtime and with what is stored.
+Status Session::compare_outputs(size_t set, const std::vector<Tensor>& outputs, const NamedTensors& reference) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const std::string& name = program().outputs[i].name;
+    Result<Tensor> ort = as_output(reference.at(name), outputs[i].type, name, kOrt, inputs.sets[set].name);
+    if (!ort) return std::move(ort).diagnostic();
+    const OutputDiff& against_ort = report.outputs.emplace_back(compare_output(i, outputs[i], *ort, kOrt, set));
+    const bool agrees = against_ort.comparison.pass();
+    if (!worst.comparison || is_worse(against_ort.comparison, *worst.comparison)) {
+      worst.set = set;
+      worst.comparison = against_ort.comparison;
+    }
+    for (const NamedTensor& stored : inputs.sets[set].expected) {
+      if (stored.name != name) continue;
+      Result<Tensor> expected = as_output(stored.tensor, outputs[i].type, name, kStored, inputs.sets[set].name);
+      if (!expected) return std::move(expected).diagnostic();
+      OutputDiff& diff = report.outputs.emplace_back(compare_output(i, outputs[i], *expected, kStored, set));
+      if (diff.comparison.pass()) continue;
+      ort->type.quant = outputs[i].type.quant;  // which decides what is allowed
+      const Comparison theirs = compare_output(i, *ort, *expected, kStored, set).comparison;
+      diff.ort_max_abs = theirs.max_abs;
+      diff.counts = !(agrees && !theirs.pass() && diff.comparison.max_abs <= kAsFar * theirs.max_abs);
+    }
+  }
+  return Done{};
 }
 
 Status Session::compare_all(OrtSession& ort, const RunResult& emitted) {
-  const Program& program = compiled.program;
   const std::vector<InputSet>& sets = inputs.sets;
   NamedTensors states;
   for (size_t i = 0; i < sets.size(); ++i) {
     terminal.show_progress(fmt::format("running ONNX Runtime, input set {} of {} ...", i + 1, sets.size()));
     if (i % inputs.sequence_steps == 0) states = initial_states(compiled);
-    Result<NamedTensors> reference = run_ort(ort, program, sets[i], states);
+    Result<NamedTensors> reference = run_ort(ort, program(), sets[i], states);
     if (!reference) return std::move(reference).diagnostic();
-    if (Status s = compare_outputs(program, emitted.outputs[i], *reference, kOrt, sets[i], report); !s) return s;
+    if (Status s = compare_outputs(i, emitted.outputs[i], *reference); !s) return s;
     NamedTensors read = states;
     for (const StatePair& pair : compiled.states) states[pair.input] = reference->at(pair.output).reshaped(states[pair.input].type.shape);
-    NamedTensors stored;
-    for (const NamedTensor& t : sets[i].expected) stored.insert_or_assign(t.name, t.tensor);
-    if (Status s = compare_outputs(program, emitted.outputs[i], stored, "stored", sets[i], report); !s) return s;
-    if (i > 0 || !options.layers) continue;
+    if (!options.layers || worst.set != i) continue;
     reference->merge(read);
-    for (size_t k = 0; k < program.inputs.size(); ++k) reference->insert_or_assign(program.inputs[k].name, sets[i].inputs[k]);
-    report.layers = compare_layers(program, emitted.step_results.front(), *reference, report.rule);
+    worst.reference = *std::move(reference);
   }
+  return Done{};
+}
+
+/// Runs the worst set again, with what a model that keeps state reads before it, and compares what every layer makes of it.
+Status Session::compare_worst_layers(const BuiltBundle& host) {
+  const std::vector<InputSet>& sets = inputs.sets;
+  const size_t first = worst.set - worst.set % inputs.sequence_steps, count = worst.set - first + 1;
+  std::vector<std::vector<Tensor>> sequence;
+  for (size_t i = first; i <= worst.set; ++i) sequence.push_back(sets[i].inputs);
+  Result<RunResult> traced = host.run(
+      sequence, {.traced_sets = static_cast<uint32_t>(count), .sequence_steps = static_cast<uint32_t>(inputs.sequence_steps)});
+  if (!traced) return std::move(traced).diagnostic();
+  for (size_t i = 0; i < program().inputs.size(); ++i)
+    worst.reference.insert_or_assign(program().inputs[i].name, sets[worst.set].inputs[i]);
+  report.layer_set = sets[worst.set].name;
+  report.layers = compare_layers(program(), traced->step_results.back(), worst.reference, report.rule, !options.explicit_rule);
   return Done{};
 }
 
 Status Session::time_ort(OnnxRuntime& ort) {
   terminal.show_progress("timing ONNX Runtime ...");
-  Result<std::string> bytes = model_with_outputs(model, {}, compiled.states);
+  Result<std::string> bytes = serialized_model(model, {compiled.states, compiled.info.frozen});
   if (!bytes) return std::move(bytes).diagnostic();
   Result<OrtSession> session = ort.open(*bytes, OrtOptimization::all);
   if (!session) return std::move(session).diagnostic();
-  Result<int64_t> time = session->time_run(feed_for(*session, compiled.program, inputs.sets.front(), initial_states(compiled)),
-                                           static_cast<int>(options.timed_runs));
+  Result<int64_t> time =
+      session->time_run(feed_for(*session, program(), inputs.sets.front(), initial_states(compiled)), static_cast<int>(options.timed_runs));
   if (!time) return std::move(time).diagnostic();
   report.ort_nanoseconds = *time;
   return Done{};
@@ -220,8 +261,17 @@ Status Session::time_ort(OnnxRuntime& ort) {
 
 }  // namespace
 
-bool DiffReport::pass() const {
-  return std::all_of(outputs.begin(), outputs.end(), [](const OutputDiff& o) { return o.comparison.pass(); });
+DiffVerdict DiffReport::verdict() const {
+  DiffVerdict verdict = DiffVerdict::same;
+  for (const OutputDiff& o : outputs) {
+    if (!o.counts) continue;
+    const Comparison& c = o.comparison;
+    verdict = std::max(verdict, !c.pass()         ? DiffVerdict::differs
+                                : c.allowed > 0   ? DiffVerdict::within_allowances
+                                : c.different > 0 ? DiffVerdict::within_tolerance
+                                                  : DiffVerdict::same);
+  }
+  return verdict;
 }
 
 const LayerDiff* DiffReport::first_divergence() const {
@@ -233,7 +283,7 @@ const LayerDiff* DiffReport::first_divergence() const {
 const OutputDiff* DiffReport::worst_failure() const {
   const OutputDiff* worst = nullptr;
   for (const OutputDiff& o : outputs)
-    if (!o.comparison.pass() && (!worst || is_worse(o.comparison, worst->comparison))) worst = &o;
+    if (o.fails() && (!worst || is_worse(o.comparison, worst->comparison))) worst = &o;
   return worst;
 }
 
@@ -242,28 +292,36 @@ Result<DiffReport> diff_model(const std::filesystem::path& model, const Compiled
   if (options.timed_runs > 0 && compiled.target.board)
     return error(DiagId::bad_usage, fmt::format("--time measures this machine, {} runs in QEMU.", compiled.target.name),
                  "`kiln run --profile` counts the instructions.");
+  if (options.build.sanitize && compiled.target.board)
+    return error(DiagId::bad_usage, fmt::format("--sanitize is for this machine, {} runs in QEMU.", compiled.target.name),
+                 "leave --target out; reference kernels and many others are the same there.");
   Result<OnnxRuntime> ort = OnnxRuntime::load();
   if (!ort) return std::move(ort).diagnostic();
-  Result<Inputs> inputs = choose_inputs(model, options, compiled.program);
+  Result<Inputs> inputs = choose_inputs(model, options, compiled.program, compiled.info.frozen);
   if (!inputs) return std::move(inputs).diagnostic();
 
-  Session session{model, options, terminal, compiled, *std::move(inputs), {}};
+  Session session{model, options, terminal, compiled, *std::move(inputs), {}, {}};
   DiffReport& report = session.report;
   report.model = model.string();
   report.target = compiled.target.name;
   report.ort_version = ort->version();
   report.ort_optimized = options.optimize_ort;
   report.rule = options.rule;
+  report.explicit_rule = options.explicit_rule;
   report.timed_runs = static_cast<int>(options.timed_runs);
   for (const InputSet& set : session.inputs.sets) report.sets.push_back(set.name);
   report.sequence_steps = static_cast<int>(compiled.program.states.empty() ? 0 : session.inputs.sequence_steps);
 
   Result<OrtSession> reference = session.open_ort(*ort);
   if (!reference) return std::move(reference).diagnostic();
-  Result<RunResult> emitted = session.run_emitted();
+  Result<BuiltBundle> host = session.build();
+  if (!host) return std::move(host).diagnostic();
+  Result<RunResult> emitted = session.run(*host);
   if (!emitted) return std::move(emitted).diagnostic();
   report.emitted_nanoseconds = emitted->median_nanoseconds;
   if (Status s = session.compare_all(*reference, *emitted); !s) return std::move(s).diagnostic();
+  if (options.layers)
+    if (Status s = session.compare_worst_layers(*host); !s) return std::move(s).diagnostic();
   if (options.timed_runs > 0)
     if (Status s = session.time_ort(*ort); !s) return std::move(s).diagnostic();
   terminal.show_progress({});

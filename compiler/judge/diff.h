@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,26 +22,39 @@ struct OutputDiff {
   std::string reference;  ///< "ONNX Runtime" or "stored"
   std::string set;        ///< name of the input set
   TensorType type;
+  std::vector<Allowance> allowances;
   Comparison comparison;
+  std::optional<double> ort_max_abs;  ///< of a stored one that fails: how far ONNX Runtime is from it
+  /// Whether a failure is one of the emitted code. It is not when that agrees with ONNX Runtime, which fails against the stored output as
+  /// well: then the output is not this model's.
+  bool counts = true;
+
+  [[nodiscard]] bool fails() const { return counts && !comparison.pass(); }
 };
+
+/// What a report amounts to, from best to worst.
+enum class DiffVerdict { same, within_tolerance, within_allowances, differs };
 
 struct DiffReport {
   std::string model;  ///< path, as the user gave it
   std::string target;
   std::string ort_version;
   bool ort_optimized = false;
-  ComparisonRule rule;
+  ComparisonRule rule;            ///< the tolerance
+  bool explicit_rule = false;     ///< the user gave it, so that nothing is allowed beyond it
   std::vector<std::string> sets;
   int sequence_steps = 0;  ///< of a model that keeps state: sets from one reset to the next
   std::vector<OutputDiff> outputs;
   std::vector<LayerDiff> layers;  ///< empty unless asked for
+  std::string layer_set;          ///< the input set that `layers` are of: the one in which an output is furthest from ONNX Runtime
   int timed_runs = 0;             ///< 0: not timed
   int64_t emitted_nanoseconds = 0, ort_nanoseconds = 0;
 
-  [[nodiscard]] bool pass() const;
+  [[nodiscard]] DiffVerdict verdict() const;
+  [[nodiscard]] bool pass() const { return verdict() != DiffVerdict::differs; }
   /// The first step that differs from ONNX Runtime by more than the rule allows, or null.
   [[nodiscard]] const LayerDiff* first_divergence() const;
-  /// The failed comparison furthest from its reference, or null.
+  /// The failure furthest from its reference, or null.
   [[nodiscard]] const OutputDiff* worst_failure() const;
 };
 
@@ -50,7 +64,8 @@ struct DiffOptions {
   int random = 0;                ///< so many random sets instead; 0: as `inputs` says
   int steps = 0;                 ///< of a sequence, for a model that keeps state; 0: as many as there are stored sets, or 8
   uint64_t seed = 1;             ///< of random sets
-  ComparisonRule rule;
+  ComparisonRule rule;        ///< the tolerance, without allowances
+  bool explicit_rule = false; ///< no allowances are made
   bool layers = false;        ///< also compare the result of every layer
   bool optimize_ort = false;  ///< let ONNX Runtime fuse and reorder
   uint32_t timed_runs = 0;    ///< also time so many inferences of both; 0: none

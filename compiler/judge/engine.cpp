@@ -106,13 +106,15 @@ std::unique_ptr<Engine> make_emitted_engine(const CompileOptions& options, Diagn
   return std::make_unique<EmittedEngine>(*std::move(compiled), terminal);
 }
 
-Result<std::unique_ptr<Engine>> make_ort_engine(const std::filesystem::path& model, const Engine* like, bool optimize) {
+Result<std::unique_ptr<Engine>> make_ort_engine(const CompileOptions& options, const Engine* like, bool optimize) {
   Result<OnnxRuntime> ort = OnnxRuntime::load();
   if (!ort) return std::move(ort).diagnostic();
-  Result<std::string> bytes = serialized_model(model);
+  Result<std::vector<FrozenInput>> frozen = frozen_inputs(options.model, options.import);
+  if (!frozen) return std::move(frozen).diagnostic();
+  Result<std::string> bytes = serialized_model(options.model, {{}, *std::move(frozen)});
   if (!bytes) return std::move(bytes).diagnostic();
   Result<OrtSession> session = ort->open(*bytes, optimize ? OrtOptimization::all : OrtOptimization::none);
-  if (!session) return std::move(session).diagnostic().in_file(model.string());
+  if (!session) return std::move(session).diagnostic().in_file(options.model.string());
   std::unique_ptr<Engine> engine = std::make_unique<OrtEngine>(*std::move(session), like);
   return engine;
 }

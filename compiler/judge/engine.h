@@ -31,9 +31,9 @@ class Engine {
 /// The emitted code of `options.model`, built when it is first run. Nothing when the model cannot be compiled; `diagnostics` says why.
 std::unique_ptr<Engine> make_emitted_engine(const CompileOptions& options, Diagnostics& diagnostics, const Terminal& terminal);
 
-/// ONNX Runtime with the model. Inputs and the types of outputs are those of `like`, which compiles the same model (inputs that it does not
+/// ONNX Runtime with the model of `options` and what they freeze of it. Inputs and the types of outputs are those of `like`, which compiles the same model (inputs that it does not
 /// have are fed with zeros); where it is null they are the model's own, with open dimensions as 1. `optimize` lets it fuse and
 /// reorder. Errors: onnxruntime_missing, onnxruntime_failed, and those of reading a model.
-Result<std::unique_ptr<Engine>> make_ort_engine(const std::filesystem::path& model, const Engine* like, bool optimize);
+Result<std::unique_ptr<Engine>> make_ort_engine(const CompileOptions& options, const Engine* like, bool optimize);
 
 }  // namespace kiln

@@ -47,7 +47,7 @@ Status open_subject(Subject& subject, const EvaluationOptions& options, Runs run
   if (diagnostics.has_errors()) return Done{};
   std::unique_ptr<Engine> ort;
   if (runs != Runs::emitted) {
-    Result<std::unique_ptr<Engine>> made = make_ort_engine(subject.model, emitted.get(), options.optimize_ort);
+    Result<std::unique_ptr<Engine>> made = make_ort_engine(common, emitted.get(), options.optimize_ort);
     if (!made) return std::move(made).diagnostic();
     ort = *std::move(made);
   }
@@ -61,6 +61,7 @@ Status open_subject(Subject& subject, const EvaluationOptions& options, Runs run
   Result<Dataset> data = Dataset::open(options.data, subject.engines.front()->inputs());
   if (!data) return std::move(data).diagnostic();
   subject.data = *std::move(data);
+  for (const Diagnostic& d : subject.data->warnings()) diagnostics.report(d);
   return Done{};
 }
 
@@ -137,6 +138,13 @@ Status Evaluation::check_options() const {
     return bad_usage(fmt::format("--min does not go with --metric {}, of which less is better.", name), "--max sets a limit.");
   if (o.max && !o.metric.lower_is_better())
     return bad_usage(fmt::format("--max does not go with --metric {}, of which more is better.", name), "--min sets a limit.");
+  const bool is_share = !o.metric.lower_is_better();  // and the area under a curve within a square of 1
+  if (o.min && is_share && (*o.min < 0 || *o.min > 1))
+    return bad_usage(fmt::format("--min {:g}: values of {} are from 0 to 1.", *o.min, name),
+                     *o.min > 1 && *o.min <= 100 ? fmt::format("did you mean --min {:g}?", *o.min / 100) : "");
+  if (o.max && *o.max < 0) return bad_usage(fmt::format("--max {:g}: {} is never negative.", *o.max, name));
+  if (o.optimize_ort && o.runs == Runs::emitted)
+    return bad_usage("--optimize-ort is about ONNX Runtime, which --run kiln does not run.", "add --run ort or --run both.");
   if (o.max_drop && o.baseline.empty()) return bad_usage("--max-drop needs a model to compare with.", "--baseline FLOAT.onnx names it.");
   return Done{};
 }

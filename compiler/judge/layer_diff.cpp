@@ -76,24 +76,22 @@ Tensor as_program_tensor(const Tensor& onnx, const OnnxTensor& how, const Shape&
 }
 
 std::vector<LayerDiff> compare_layers(const Program& program, const std::vector<Tensor>& step_results,
-                                      const std::map<std::string, Tensor>& reference, const ComparisonRule& rule) {
+                                      const std::map<std::string, Tensor>& reference, const ComparisonRule& rule,
+                                      bool with_allowances) {
   std::vector<bool> later = written_later(program);
   std::vector<LayerDiff> layers;
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const Step& step = program.steps[i];
     const ProgramTensor& tensor = program.tensor(result_of(step));
-    LayerDiff layer{i, step.label, step.origin, {}, tensor.type, {}};
+    LayerDiff layer{i, step.label, step.origin, {}, tensor.type, {}, {}};
     auto found = tensor.onnx ? reference.find(tensor.onnx->name) : reference.end();
     if (found != reference.end() && !later[i] && fits(found->second, *tensor.onnx, tensor.type)) {
       Tensor expected = as_program_tensor(found->second, *tensor.onnx, tensor.type.shape);
-      ComparisonRule scaled = rule;
-      double size = largest(expected);
-      scaled.absolute *= std::max(1.0, size);
-      scaled.steps = std::max<uint64_t>(tensor.type.quant ? 1 : 0, static_cast<uint64_t>(rule.relative * size));
-      bool float_grid = tensor.type.quant && is_float(tensor.type.dtype) && !tensor.type.quant->per_axis();
-      if (float_grid) scaled.absolute = std::max(scaled.absolute, 1.001 * static_cast<double>(tensor.type.quant->scale[0]));
+      ComparisonRule its = rule;
+      if (with_allowances) its.allowances = layer_allowances(tensor.type, largest(expected), rule);
       layer.onnx_tensor = tensor.onnx->name;
-      layer.comparison = compare(step_results[i], expected, scaled);
+      layer.comparison = compare(step_results[i], expected, its);
+      layer.allowances = std::move(its.allowances);
     }
     layers.push_back(std::move(layer));
   }

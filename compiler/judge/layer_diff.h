@@ -13,13 +13,14 @@
 
 namespace kiln {
 
-/// The result of one step of the first input set against ONNX Runtime.
+/// The result of one step against ONNX Runtime.
 struct LayerDiff {
   size_t step;  ///< from 0
   std::string label;
   std::vector<std::string> onnx_nodes;
   std::string onnx_tensor;  ///< that it is compared with; empty: it stands for none
   TensorType type;
+  std::vector<Allowance> allowances;
   std::optional<Comparison> comparison;
 };
 
@@ -30,10 +31,9 @@ std::vector<std::string> layer_tensors(const Program& program);
 Tensor as_program_tensor(const Tensor& onnx, const OnnxTensor& how, const Shape& shape);
 
 /// One entry per step. `step_results`: the result of every step; `reference`: the ONNX tensors by name. A step is compared when it
-/// completes a tensor that stands for one of `reference`. Rounding errors of intermediate sums grow with the largest element, so
-/// the absolute part of `rule` is multiplied by that where it is above 1. Integers may be made from such sums, so they may differ by the
-/// relative part of it; a quantized element by one step.
+/// completes a tensor that stands for one of `reference`; with `with_allowances`, those of layer_allowances count.
 std::vector<LayerDiff> compare_layers(const Program& program, const std::vector<Tensor>& step_results,
-                                      const std::map<std::string, Tensor>& reference, const ComparisonRule& rule);
+                                      const std::map<std::string, Tensor>& reference, const ComparisonRule& rule,
+                                      bool with_allowances = true);
 
 }  // namespace kiln

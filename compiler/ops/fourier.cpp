@@ -7,6 +7,7 @@
 
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/formula.h"
+#include "compiler/ops/run_time_value.h"
 #include "nn/ref/dft.h"
 
 namespace kiln {
@@ -185,7 +186,7 @@ ImportResult import_mel_weights(const OnnxNode& node, GraphBuilder& b) {
   double edges[2];     // in hertz
   for (size_t i = 0; i < 5; ++i) {
     const Tensor* given = b.constant(node.inputs[i]);
-    if (!given) return unsupported(fmt::format("input {} of MelWeightMatrix is computed at run time, it must be a constant.", i));
+    if (!given) return run_time_value(fmt::format("input {} of MelWeightMatrix", i), b.graph(), node.inputs[i]);
     if (given->type.elements() != 1) return bad_node(fmt::format("input {} of MelWeightMatrix is {}, it must be one number.", i, to_string(given->type)));
     if (i < 3)
       numbers[i] = static_cast<int64_t>(given->to_doubles()[0]);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compiler/ops/op_util.h"
+#include "compiler/ops/run_time_value.h"
 
 namespace kiln {
 namespace {
@@ -16,7 +17,7 @@ constexpr AttrSpec kDropoutAttrs[] = {{"ratio", AttrKind::real}, {"seed", AttrKi
 ImportResult import_dropout(const OnnxNode& node, GraphBuilder& b) {
   if (node.has(2)) {
     const Tensor* training = b.constant(node.inputs[2]);
-    if (!training) return unsupported("input 'training_mode' is computed at run time, it must be constant.");
+    if (!training) return run_time_value("input 'training_mode'", b.graph(), node.inputs[2], "export the model for inference.");
     std::vector<double> values = training->to_doubles();
     if (std::any_of(values.begin(), values.end(), [](double v) { return v != 0; }))
       return unsupported("dropout in training mode is not supported.", "export the model for inference.");

@@ -7,6 +7,7 @@
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/movement.h"
+#include "compiler/ops/run_time_value.h"
 
 namespace kiln {
 
@@ -157,8 +158,7 @@ Result<ValueId> element_of(GraphBuilder& b, ValueId x, int64_t i) {
 ImportResult import_one_hot(const OnnxNode& node, GraphBuilder& b) {
   const TensorType values = b.type(node.inputs[2]);
   const Tensor* depth = b.constant(node.inputs[1]);
-  if (!depth)
-    return unsupported("the depth of OneHot is computed at run time, it must be a constant.", "kiln fixes all shapes when it compiles; export the model with static shapes.");
+  if (!depth) return run_time_value("the depth of OneHot", b.graph(), node.inputs[1]);
   if (depth->type.elements() != 1 || values.rank() != 1 || values.shape[0] != 2)
     return bad_node(fmt::format("the depth is {} and the values are {}; they must have one and two elements.", to_string(depth->type), to_string(values)));
   const double classes = depth->to_doubles()[0];

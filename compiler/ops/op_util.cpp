@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "compiler/ops/ops.h"
+#include "compiler/ops/run_time_value.h"
 
 namespace kiln {
 
@@ -12,22 +13,11 @@ ImportResult one(Result<ValueId> value) {
   return std::vector<ValueId>{*value};
 }
 
-namespace {
-
-/// `what` has to be known, but the model computes it or takes it as an input.
-Diagnostic run_time_value(std::string_view what, const Graph& graph, ValueId value) {
-  return unsupported(fmt::format("input '{}' is computed at run time, it must be a constant.", what),
-                     graph.is_input(value) ? fmt::format("replace the model's input '{}' by an initializer with the value that your application uses.", graph.value(value).name)
-                                           : "kiln fixes all shapes when it compiles; run the model through onnx-simplifier, or export it with static shapes.");
-}
-
-}  // namespace
-
 Result<std::vector<int64_t>> constant_ints(const OnnxNode& node, GraphBuilder& b, size_t input, std::string_view what) {
   if (!node.has(input)) return bad_node(fmt::format("input '{}' is missing.", what));
   const Tensor* tensor = b.constant(node.inputs[input]);
   if (!tensor)
-    return run_time_value(what, b.graph(), node.inputs[input]);
+    return run_time_value(fmt::format("input '{}'", what), b.graph(), node.inputs[input]);
   std::optional<std::vector<int64_t>> values = tensor->to_int64s();
   if (!values || tensor->type.rank() > 1)
     return bad_node(fmt::format("input '{}' is {}, it must be a list of integers.", what, to_string(tensor->type)));

@@ -11,6 +11,7 @@
 
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/quantization.h"
+#include "compiler/ops/run_time_value.h"
 
 namespace kiln {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 /// A constant operand of one or more numbers. Errors: unsupported_node when it is computed.
 Result<const Tensor*> constant_operand(const OnnxNode& node, GraphBuilder& b, size_t input, std::string_view what) {
   const Tensor* t = b.constant(node.inputs[input]);
-  if (!t) return unsupported(fmt::format("{} must be constant, the model computes it.", what));
+  if (!t) return run_time_value(what, b.graph(), node.inputs[input], "export the model for inference.");
   return t;
 }
 

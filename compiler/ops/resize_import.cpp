@@ -8,6 +8,7 @@
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/fraction.h"
 #include "compiler/ops/movement.h"
+#include "compiler/ops/run_time_value.h"
 
 namespace kiln {
 namespace {
@@ -229,9 +230,7 @@ ImportResult build_resize(GraphBuilder& b, ValueId x, const ResizePlan& plan) {
 Result<std::vector<double>> constant_numbers(const OnnxNode& node, GraphBuilder& b, size_t input, std::string_view what) {
   if (!node.has(input) || b.type(node.inputs[input]).elements() == 0) return std::vector<double>{};
   const Tensor* tensor = b.constant(node.inputs[input]);
-  if (!tensor)
-    return unsupported(fmt::format("input '{}' is computed at run time, it must be a constant.", what),
-                       "kiln fixes all shapes when it compiles; run the model through onnx-simplifier, or export it with static shapes.");
+  if (!tensor) return run_time_value(fmt::format("input '{}'", what), b.graph(), node.inputs[input]);
   return tensor->to_doubles();
 }
 

@@ -6,6 +6,7 @@
 
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/movement.h"
+#include "compiler/ops/run_time_value.h"
 #include "nn/ref/top_k.h"
 
 namespace kiln {
@@ -81,7 +82,7 @@ constexpr std::string_view kStaticHint = "the size of the result would depend on
 
 ImportResult import_compress(const OnnxNode& node, GraphBuilder& b) {
   const Tensor* condition = b.constant(node.inputs[1]);
-  if (!condition) return unsupported("the condition of Compress is computed at run time, it must be a constant.", std::string(kStaticHint));
+  if (!condition) return run_time_value("the condition of Compress", b.graph(), node.inputs[1], kStaticHint);
   if (condition->type.dtype != DType::boolean || condition->type.rank() != 1)
     return bad_node(fmt::format("the condition is {}, it must be a list of bool.", to_string(condition->type)));
   std::vector<int64_t> kept;
@@ -100,7 +101,7 @@ ImportResult import_compress(const OnnxNode& node, GraphBuilder& b) {
 /// [dimensions, count]: the index of each element that is not 0, a column each.
 ImportResult import_non_zero(const OnnxNode& node, GraphBuilder& b) {
   const Tensor* x = b.constant(node.inputs[0]);
-  if (!x) return unsupported("the input of NonZero is computed at run time, it must be a constant.", std::string(kStaticHint));
+  if (!x) return run_time_value("the input of NonZero", b.graph(), node.inputs[0], kStaticHint);
   const std::vector<double> values = x->to_doubles();
   const Shape& shape = x->type.shape;
   std::vector<size_t> found;
@@ -149,8 +150,7 @@ Groups groups_of(std::span<const T> x, size_t outer, size_t count, size_t inner,
 }
 
 ImportResult import_unique(const OnnxNode& node, GraphBuilder& b) {
-  if (!b.constant(node.inputs[0]))
-    return unsupported("the input of Unique is computed at run time, it must be a constant.", std::string(kStaticHint));
+  if (!b.constant(node.inputs[0])) return run_time_value("the input of Unique", b.graph(), node.inputs[0], kStaticHint);
   const Shape shape = b.shape(node.inputs[0]);
   const bool flat = !node.attrs.has("axis");
   std::optional<int64_t> axis = flat ? 0 : normalize_axis(node.attrs.i("axis"), static_cast<int64_t>(shape.size()));

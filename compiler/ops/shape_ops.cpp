@@ -5,6 +5,7 @@
 
 #include "compiler/ir/folding.h"
 #include "compiler/ops/movement.h"
+#include "compiler/ops/run_time_value.h"
 
 namespace kiln {
 namespace {
@@ -59,9 +60,7 @@ ImportResult import_range(const OnnxNode& node, GraphBuilder& b) {
   const Tensor* operands[3];
   for (size_t i = 0; i < 3; ++i) {
     operands[i] = b.constant(node.inputs[i]);
-    if (!operands[i])
-      return unsupported(fmt::format("input {} of Range is computed at run time, it must be a constant.", i),
-                         "kiln fixes all shapes when it compiles; export the model with static shapes.");
+    if (!operands[i]) return run_time_value(fmt::format("input {} of Range", i), b.graph(), node.inputs[i]);
     const TensorType& type = operands[i]->type;
     if (type.elements() != 1 || type.dtype != operands[0]->type.dtype)
       return bad_node(fmt::format("input {} is {}, it must be one element of {}.", i, to_string(type), dtype_name(operands[0]->type.dtype)));

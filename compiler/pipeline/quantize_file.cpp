@@ -21,12 +21,23 @@ std::vector<ModelInput> model_inputs(const Graph& graph) {
   return inputs;
 }
 
+/// Weights alone may be stored as integers; activations that are rounded already would be rounded twice.
+Status check_not_quantized(const OnnxGraph& graph) {
+  for (const OnnxGraphNode& node : graph.nodes)
+    if (node.type == "QuantizeLinear" || node.type == "DynamicQuantizeLinear" || node.type.starts_with("QLinear") ||
+        node.type == "ConvInteger" || node.type == "MatMulInteger")
+      return error(DiagId::nothing_to_quantize, fmt::format("the model is quantized already: node '{}' is a {}.", node.name, node.type),
+                   "quantize the float model; `kiln compile` takes this one as it is.");
+  return Done{};
+}
+
 Result<std::vector<Sample>> load_samples(const CalibrationOptions& options, const std::vector<ModelInput>& inputs,
-                                         const Progress& progress) {
+                                         const Progress& progress, Diagnostics& diagnostics) {
   DataOptions unlabelled = options.data;
   unlabelled.labels.clear();
   Result<Dataset> data = Dataset::open(unlabelled, inputs);
   if (!data) return std::move(data).diagnostic();
+  for (const Diagnostic& d : data->warnings()) diagnostics.report(d);
   size_t count = std::min(options.samples, data->size());
   std::vector<Sample> samples;
   for (size_t i = 0; i < count; ++i) {
@@ -76,13 +87,17 @@ std::optional<QuantizedModel> quantize_file(const std::filesystem::path& model, 
                                             const CalibrationOptions& options, const Terminal& terminal, Diagnostics& diagnostics) {
   std::optional<ImportedModel> imported = import_model(model, import, diagnostics);
   if (!imported) return std::nullopt;
-  Result<OnnxGraph> graph = read_onnx_graph(model);
+  Result<OnnxGraph> graph = read_onnx_graph(model, imported->info.frozen);
   if (!graph) {
     diagnostics.report(std::move(graph).diagnostic());
     return std::nullopt;
   }
+  if (Status s = check_not_quantized(*graph); !s) {
+    diagnostics.report(std::move(s).diagnostic().in_file(model.string()));
+    return std::nullopt;
+  }
   Progress progress = progress_on(terminal);
-  Result<std::vector<Sample>> samples = load_samples(options, model_inputs(imported->graph), progress);
+  Result<std::vector<Sample>> samples = load_samples(options, model_inputs(imported->graph), progress, diagnostics);
   if (!samples) {
     diagnostics.report(std::move(samples).diagnostic());
     return std::nullopt;
@@ -96,8 +111,11 @@ std::optional<QuantizedModel> quantize_file(const std::filesystem::path& model, 
     }
     quantize.goal = *std::move(goal);
   }
-  std::optional<QuantizedModel> result = quantize_model(*std::move(graph), model, import, *samples, quantize, progress, diagnostics);
+  ImportOptions frozen = import;  // what is frozen is an initializer now
+  frozen.frozen.clear();
+  std::optional<QuantizedModel> result = quantize_model(*std::move(graph), model, frozen, *samples, quantize, progress, diagnostics);
   terminal.show_progress({});
+  if (result) result->frozen = imported->info.frozen;
   return result;
 }
 
@@ -110,14 +128,19 @@ std::optional<Compiled> compile_quantized(const CompileOptions& options, const C
     diagnostics.report(std::move(original).diagnostic());
     return std::nullopt;
   }
+  ImportOptions import = options.import;
+  import.frozen.clear();
   Diagnostics again;  // what importing notes has been said
-  std::optional<ImportedModel> model = import_model_bytes(quantized->bytes, options.model, options.import, again);
+  std::optional<ImportedModel> model = import_model_bytes(quantized->bytes, options.model, import, again);
   if (!model) {
     for (const Diagnostic& d : again.all()) diagnostics.report(d);
     return std::nullopt;
   }
   model->info.sha256 = sha256(*original);
   model->info.read_files.push_back(calibration.data.path);
+  for (const FrozenInput& input : quantized->frozen)
+    if (!input.file.empty()) model->info.read_files.push_back(input.file);
+  model->info.frozen = quantized->frozen;
   return compile_graph(*std::move(model), options, diagnostics);
 }
 

@@ -47,16 +47,19 @@ std::string unit_type(const OnnxGraph& model, const Unit& unit) {
   return text;
 }
 
-std::vector<QuantizedUnit> unit_rows(const OnnxGraph& model, const QuantPlan& plan, const std::map<std::string, Noise>& noise) {
+std::vector<QuantizedUnit> unit_rows(const OnnxGraph& model, const QuantPlan& plan, std::map<std::string, Noise> noise) {
   std::vector<QuantizedUnit> rows;
   for (const Unit& unit : plan.units) {
     const OnnxGraphNode& node = model.nodes[unit.nodes[0]];
     const TensorGroup& group = *plan.group(unit.outputs[0]);
-    QuantizedUnit row{node.name, unit_type(model, unit), unit.kind, false, group.seen, group.grid, 0};
+    QuantizedUnit row{node.name, unit_type(model, unit), unit.kind, false, group.seen, group.grid, {}};
     if (auto weights = plan.weights.find(node.name); weights != plan.weights.end()) {
       const std::vector<float>& scale = weights->second.scale;
       row.per_channel = std::any_of(scale.begin(), scale.end(), [&](float s) { return s != scale[0]; });
     }
+    // The passes leave no tensor of its own to what a reshape or transpose makes: its elements are those of the input.
+    if (unit.kind == UnitKind::move && unit.inputs.size() == 1)
+      if (auto input = noise.find(unit.inputs[0]); input != noise.end()) noise.emplace(unit.outputs[0], input->second);
     if (auto it = noise.find(unit.outputs[0]); it != noise.end()) row.snr = it->second.snr();
     rows.push_back(std::move(row));
   }

@@ -46,7 +46,8 @@ struct QuantizedUnit {
   bool per_channel = false;  ///< scales of the weights
   Range seen;                ///< of the result, on the calibration data
   Grid grid;                 ///< of the result
-  double snr = 0;            ///< dB, of the result, with everything before it quantized as well
+  std::optional<double> snr;  ///< dB, of the result, with everything before it quantized as well; of a result that is its input moved about,
+                              ///< that of the input; none where neither is computed as such
 };
 
 struct QuantizedOutput {
@@ -57,6 +58,7 @@ struct QuantizedOutput {
 
 struct QuantizedModel {
   std::string bytes;  ///< of the ONNX file
+  std::vector<FrozenInput> frozen = {};  ///< inputs of the float model that it has as constants
   std::vector<QuantizedUnit> units;
   std::vector<std::string> float_nodes;  ///< that stay float: "'name' (Type)"
   std::vector<QuantizedOutput> outputs;  ///< float outputs, on the calibration data

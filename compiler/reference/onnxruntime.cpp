@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <stdlib.h>
 
 #include <algorithm>
 #include <chrono>
@@ -38,6 +39,7 @@ struct Api {
 
   const char* (*error_message)(const void* status);
   OrtStatusHandle (*create_env)(int log_level, const char* id, Handle* env);
+  OrtStatusHandle (*disable_telemetry)(const void* env);
   OrtStatusHandle (*create_session)(const void* env, const void* data, size_t bytes, const void* options, Handle* session);
   OrtStatusHandle (*run)(Handle session, const void* run_options, const char* const* input_names, const Handle* inputs, size_t n,
                          const char* const* output_names, size_t m, Handle* outputs);
@@ -66,7 +68,7 @@ Api bind_api(const void* api) {
   auto table = static_cast<const Api::Function*>(api);
   auto at = [&]<class F>(F*& function, size_t slot) { function = reinterpret_cast<F*>(table[slot]); };
   Api a{};
-  at(a.error_message, 2), at(a.create_env, 3), at(a.create_session, 8), at(a.run, 9), at(a.create_options, 10);
+  at(a.error_message, 2), at(a.create_env, 3), at(a.disable_telemetry, 6), at(a.create_session, 8), at(a.run, 9), at(a.create_options, 10);
   at(a.set_optimization, 23), at(a.set_intra_threads, 24), at(a.set_inter_threads, 25);
   at(a.input_count, 30), at(a.output_count, 31), at(a.input_type, 33), at(a.output_type, 34);
   at(a.input_name, 36), at(a.output_name, 37), at(a.create_tensor, 49), at(a.tensor_data, 51);
@@ -187,6 +189,8 @@ struct OrtSession::State {
 Result<OnnxRuntime> OnnxRuntime::load() {
   Result<fs::path> path = find_library();
   if (!path) return path.diagnostic();
+  // What ONNX Runtime would otherwise keep on disk and send: a device id and the names of models. It reads the variable while it is loaded.
+  setenv("ORT_DISABLE_TELEMETRY", "1", 1);
   // Never closed: the library leaves threads and exit handlers behind.
   void* loaded = dlopen(path->c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!loaded) return ort_failure("be loaded", dlerror());
@@ -203,6 +207,7 @@ Result<OnnxRuntime> OnnxRuntime::load() {
   Handle handle = nullptr;
   if (Status s = library->check(api.create_env(kLogFatalOnly, "kiln", &handle), "start"); !s) return s.diagnostic();
   library->env = Owned(handle, api.release_env);
+  if (Status s = library->check(api.disable_telemetry(handle), "turn telemetry off"); !s) return s.diagnostic();
   if (Status s = library->check(api.cpu_memory(0, 0, &handle), "start"); !s) return s.diagnostic();
   library->memory = Owned(handle, api.release_memory);
   if (Status s = library->check(api.default_allocator(&library->allocator), "start"); !s) return s.diagnostic();

@@ -3,7 +3,7 @@
 //
 // The library is loaded when it is first needed, through its C ABI: no header of it is used and kiln works without it. It
 // is looked for at $KILN_ONNXRUNTIME, in .deps/onnxruntime of the source tree (where scripts/setup puts it) and in
-// lib/kiln of the installation. All sessions run on one thread.
+// lib/kiln of the installation. All sessions run on one thread. Its telemetry is off: it keeps and sends nothing.
 #pragma once
 
 #include <cstdint>

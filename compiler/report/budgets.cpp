@@ -39,9 +39,9 @@ Diagnostic ram_error(const Compiled& compiled, int64_t need, int64_t budget) {
   auto peak = std::ranges::find_if(rows, &LayerRow::peak);
   std::string hint;
   if (peak != rows.end())
-    hint = fmt::format("most is needed in {}, where {} are alive. a smaller input needs less.{}", layer_name(program, peak->index),
+    hint = fmt::format("most is needed in {}, where {} are alive; a smaller input needs less.{}", layer_name(program, peak->index),
                        peak_buffers(program, static_cast<int64_t>(peak->index)), smaller_numbers(compiled));
-  return error(DiagId::over_budget, fmt::format("RAM: the arena needs {} bytes, --ram allows {}.", need, budget), hint);
+  return error(DiagId::over_budget, fmt::format("the arena needs {} bytes of RAM, --ram allows {}.", need, budget), hint);
 }
 
 Diagnostic flash_error(const Compiled& compiled, const Footprint& footprint, int64_t budget) {
@@ -59,7 +59,7 @@ Diagnostic flash_error(const Compiled& compiled, const Footprint& footprint, int
   hint += ".";
   if (compiled.target.goal != Goal::size) hint += " --optimize size makes the code smaller.";
   return error(DiagId::over_budget,
-               fmt::format("flash: the bundle needs {} bytes ({} of code, {} of constants, {} of weights), --flash allows {}.",
+               fmt::format("the bundle needs {} bytes of flash ({} of code, {} of constants, {} of weights), --flash allows {}.",
                            footprint.flash_bytes(), footprint.code.text_bytes + footprint.routine_bytes.value_or(0),
                            footprint.code.constant_bytes + footprint.code.data_bytes, footprint.code.weight_bytes, budget),
                hint + smaller_numbers(compiled));
@@ -68,20 +68,24 @@ Diagnostic flash_error(const Compiled& compiled, const Footprint& footprint, int
 Diagnostic stack_error(const Compiled& compiled, const StackBound& stack, int64_t budget) {
   std::string chain = stack_chain_text(stack, compiled.program.name);
   if (!stack.bytes)
-    return error(DiagId::over_budget, fmt::format("stack: there is no bound ({}), --stack allows {} bytes.", stack.reason, budget),
-                 fmt::format("called by {}.", chain));
-  std::string hint = fmt::format("the deepest calls, with the bytes each takes: {}.", chain);
+    return error(DiagId::over_budget, fmt::format("there is no bound of the stack ({}), --stack allows {} bytes.", stack.reason, budget),
+                 chain.empty() ? "" : fmt::format("called by {}.", chain));
+  std::string hint = chain.empty() ? "" : fmt::format("the deepest calls, with the bytes each takes: {}.", chain);
   if (compiled.target.goal != Goal::size) hint += " --optimize size may need less.";
-  return error(DiagId::over_budget, fmt::format("stack: up to {} bytes are needed, --stack allows {}.", *stack.bytes, budget), hint);
+  return error(DiagId::over_budget, fmt::format("up to {} bytes of stack are needed, --stack allows {}.", *stack.bytes, budget), hint);
 }
 
 }  // namespace
 
-Status check_budgets_apply(const Budgets& budgets, const Target& target) {
-  if (!budgets.need_footprint() || can_measure(target)) return Done{};
-  return error(DiagId::bad_usage,
-               fmt::format("{} is about a microcontroller; the code is for {}.", budgets.flash ? "--flash" : "--stack", target.name),
+Status check_measurable(std::string_view option, const Target& target) {
+  if (can_measure(target)) return Done{};
+  return error(DiagId::bad_usage, fmt::format("{} is about a microcontroller; the code is for {}.", option, target.name),
                "choose one, such as --target cortex-m4; `kiln targets` lists them.");
+}
+
+Status check_budgets_apply(const Budgets& budgets, const Target& target) {
+  if (!budgets.need_footprint()) return Done{};
+  return check_measurable(budgets.flash ? "--flash" : "--stack", target);
 }
 
 std::vector<Diagnostic> check_budgets(const Budgets& budgets, const Compiled& compiled, const Footprint* footprint) {

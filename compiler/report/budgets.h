@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "compiler/pipeline/pipeline.h"
@@ -19,7 +20,9 @@ struct Budgets {
   [[nodiscard]] bool need_footprint() const { return flash || stack; }
 };
 
-/// Errors: bad_usage when the target has no object code to measure.
+/// Errors: bad_usage when there is no object code for the target that could be measured, which `option` asks for.
+Status check_measurable(std::string_view option, const Target& target);
+/// The same for budgets.
 Status check_budgets_apply(const Budgets& budgets, const Target& target);
 
 /// One over_budget error for each budget that is exceeded, with the layers to blame. Without a footprint only RAM is checked.

@@ -28,11 +28,38 @@ std::string ulp_text(const Comparison& c, DType dtype) {
 /// Integers as they are, floats in as many digits as tell neighbours apart.
 std::string value_text(double value, DType dtype) { return is_float(dtype) ? fmt::format("{:.9g}", value) : fmt::format("{:.0f}", value); }
 
-std::string verdict_text(const Comparison& c, DType dtype, bool color) {
+std::string verdict_text(const Comparison& c, DType dtype, bool counts, bool color) {
+  if (!c.pass() && !counts) return styled(fmt::format("not this model's ({} of {})", c.wrong, c.elements), "33", color);
   if (!c.pass()) return styled(fmt::format("DIFFERS ({} of {})", c.wrong, c.elements), "1;31", color);
+  if (c.allowed > 0) return styled(fmt::format("allowed ({} of {})", c.allowed, c.elements), "33", color);
   if (c.different == 0) return styled("same", "32", color);
-  if (!is_float(dtype)) return styled(fmt::format("ok ({} {})", c.different, c.max_abs <= 1 ? "by one step" : "differ"), "32", color);
-  return styled("ok", "32", color);
+  return styled(is_float(dtype) ? "ok" : fmt::format("ok ({} differ)", c.different), "32", color);
+}
+
+/// The kinds of allowances that some of the rows have, each with a column of its own.
+template <class Rows>
+std::vector<AllowanceKind> allowances_of(const Rows& rows) {
+  std::vector<AllowanceKind> kinds;
+  for (const AllowanceInfo& info : all_allowances())
+    if (std::any_of(rows.begin(), rows.end(), [&](const auto& row) {
+          return std::any_of(row.allowances.begin(), row.allowances.end(), [&](const Allowance& a) { return a.kind == info.kind; });
+        }))
+      kinds.push_back(info.kind);
+  return kinds;
+}
+
+/// The cells of those columns: "0.0235", "0.000977+0.00391*|ref|", "-".
+void append_allowances(std::vector<std::string>& cells, const std::vector<AllowanceKind>& kinds, const std::vector<Allowance>& allowances) {
+  for (AllowanceKind kind : kinds) {
+    std::string cell = "-";
+    for (const Allowance& a : allowances)
+      if (a.kind == kind) cell = fmt::format("{:.3g}", a.absolute) + (a.relative > 0 ? fmt::format("+{:.3g}*|ref|", a.relative) : "");
+    cells.push_back(std::move(cell));
+  }
+}
+
+void append_titles(std::vector<std::string>& titles, const std::vector<AllowanceKind>& kinds) {
+  for (AllowanceKind kind : kinds) titles.emplace_back(allowance_info(kind).title);
 }
 
 /// The comparisons of one output with one reference over all sets, as one.
@@ -41,15 +68,18 @@ struct Merged {
   const OutputDiff* worst;  // the one whose worst element is shown
   Comparison sum;
   size_t sets = 0;
+  bool counts = false;  // one that counts fails, or none fails
 };
 
 void merge(Merged& into, const OutputDiff& one) {
   const Comparison& c = one.comparison;
-  if (is_worse(c, into.worst->comparison)) into.worst = &one;
+  if (one.fails() != into.worst->fails() ? one.fails() : is_worse(c, into.worst->comparison)) into.worst = &one;
+  into.counts = into.worst->counts;
   double squares =
       into.sum.rmse * into.sum.rmse * static_cast<double>(into.sum.elements) + c.rmse * c.rmse * static_cast<double>(c.elements);
   into.sum.elements += c.elements;
   into.sum.wrong += c.wrong;
+  into.sum.allowed += c.allowed;
   into.sum.different += c.different;
   into.sum.max_abs = std::max(into.sum.max_abs, c.max_abs);
   into.sum.max_rel = std::max(into.sum.max_rel, c.max_rel);
@@ -64,44 +94,87 @@ std::vector<Merged> merge_sets(const std::vector<OutputDiff>& outputs) {
   for (const OutputDiff& one : outputs) {
     auto row = std::find_if(rows.begin(), rows.end(),
                             [&](const Merged& m) { return m.first->output == one.output && m.first->reference == one.reference; });
-    if (row == rows.end()) row = rows.insert(rows.end(), {&one, &one, {}, 0});
+    if (row == rows.end()) row = rows.insert(rows.end(), {&one, &one, {}, 0, true});
     merge(*row, one);
   }
   return rows;
 }
 
 std::string outputs_table(const DiffReport& report, bool color) {
-  Table table(
-      {"output", "against", "sets", "max abs", "max rel", "max ulp", "cosine", "rmse", "worst at", "emitted", "reference", "verdict"},
-      {2, 3, 4, 5, 6, 7, 9, 10});
+  const std::vector<AllowanceKind> kinds = allowances_of(report.outputs);
+  std::vector<std::string> titles{"output",  "against",  "sets",    "max abs",   "max rel", "max ulp", "cosine",
+                                  "rmse",    "worst at", "emitted", "reference"};
+  std::vector<size_t> numbers{2, 3, 4, 5, 6, 7, 9, 10};
+  for (size_t i = 0; i < kinds.size(); ++i) numbers.push_back(titles.size() + i);
+  append_titles(titles, kinds);
+  titles.emplace_back("verdict");
+  Table table(titles, numbers);
   for (const Merged& m : merge_sets(report.outputs)) {
     const Comparison& w = m.worst->comparison;
     DType dtype = m.first->type.dtype;
     bool same = w.worst < 0;
     std::string where = same ? "-" : (report.sets.size() > 1 ? m.worst->set + " " : "") + index_text(w.worst, m.first->type.shape);
-    table.add({m.first->output, m.first->reference, fmt::format("{}", m.sets), number(m.sum.max_abs), number(m.sum.max_rel),
-               ulp_text(m.sum, dtype), fmt::format("{:.7f}", m.sum.cosine), number(m.sum.rmse), where,
-               same ? "-" : value_text(w.worst_got, dtype), same ? "-" : value_text(w.worst_expected, dtype),
-               verdict_text(m.sum, dtype, color)});
+    std::vector<std::string> row{m.first->output, m.first->reference, fmt::format("{}", m.sets), number(m.sum.max_abs), number(m.sum.max_rel),
+                                 ulp_text(m.sum, dtype), fmt::format("{:.7f}", m.sum.cosine), number(m.sum.rmse), where,
+                                 same ? "-" : value_text(w.worst_got, dtype), same ? "-" : value_text(w.worst_expected, dtype)};
+    append_allowances(row, kinds, m.first->allowances);
+    row.push_back(verdict_text(m.sum, dtype, m.counts, color));
+    table.add(std::move(row));
   }
   return table.text();
 }
 
 std::string layers_table(const DiffReport& report, bool color) {
-  Table table({"step", "kernel", "shape", "max abs", "max rel", "max ulp", "cosine", "rmse", "verdict", "ONNX tensor"}, {0, 3, 4, 5, 6, 7});
+  const std::vector<AllowanceKind> kinds = allowances_of(report.layers);
+  std::vector<std::string> titles{"step", "kernel", "shape", "max abs", "max rel", "max ulp", "cosine", "rmse"};
+  std::vector<size_t> numbers{0, 3, 4, 5, 6, 7};
+  for (size_t i = 0; i < kinds.size(); ++i) numbers.push_back(titles.size() + i);
+  append_titles(titles, kinds);
+  titles.insert(titles.end(), {"verdict", "ONNX tensor"});
+  Table table(titles, numbers);
   for (const LayerDiff& layer : report.layers) {
     std::vector<std::string> row{fmt::format("{}", layer.step + 1), layer.label, to_string(std::span<const int64_t>(layer.type.shape))};
     if (layer.comparison) {
       const Comparison& c = *layer.comparison;
-      for (std::string cell : {number(c.max_abs), number(c.max_rel), ulp_text(c, layer.type.dtype), fmt::format("{:.7f}", c.cosine),
-                               number(c.rmse), verdict_text(c, layer.type.dtype, color), layer.onnx_tensor})
+      for (std::string cell : {number(c.max_abs), number(c.max_rel), ulp_text(c, layer.type.dtype), fmt::format("{:.7f}", c.cosine), number(c.rmse)})
         row.push_back(std::move(cell));
     } else {
-      for (const char* cell : {"-", "-", "-", "-", "-", "not in the model", "-"}) row.emplace_back(cell);
+      row.insert(row.end(), 5, "-");
     }
+    append_allowances(row, kinds, layer.allowances);
+    row.push_back(layer.comparison ? verdict_text(*layer.comparison, layer.type.dtype, true, color) : "not in the model");
+    row.push_back(layer.comparison ? layer.onnx_tensor : "-");
     table.add(std::move(row));
   }
   return table.text();
+}
+
+std::string tolerance_line(const DiffReport& report) {
+  const std::string rule = fmt::format("|emitted - reference| <= {:g} + {:g} * |reference|", report.rule.absolute, report.rule.relative);
+  std::string integers = report.rule.steps > 0 ? fmt::format("at most {:g} apart", report.rule.steps) : "equal";
+  return fmt::format("tolerance: {}; integers {}{}\n", rule, integers, report.explicit_rule ? "; nothing is allowed beyond it" : "");
+}
+
+/// What the columns of allowances stand for, one line each.
+std::string allowance_lines(const DiffReport& report) {
+  std::string text;
+  const std::vector<AllowanceKind> outputs = allowances_of(report.outputs), layers = allowances_of(report.layers);
+  for (const AllowanceInfo& info : all_allowances())
+    if (std::count(outputs.begin(), outputs.end(), info.kind) + std::count(layers.begin(), layers.end(), info.kind) > 0)
+      text += fmt::format("{}: allowed beyond the tolerance; {}\n", info.title, info.reason);
+  return text;
+}
+
+/// Which stored outputs are those of another model.
+std::string stored_lines(const DiffReport& report) {
+  std::string text;
+  for (const Merged& m : merge_sets(report.outputs))
+    if (!m.counts && !m.sum.pass())
+      text += fmt::format(
+          "the stored outputs '{}' are not this model's: ONNX Runtime differs from them as much, by {:.3g}, the emitted code by {:.3g}; they do "
+          "not count\n",
+          m.first->output, *m.worst->ort_max_abs, m.worst->comparison.max_abs);
+  return text;
 }
 
 std::string time_line(const DiffReport& report) {
@@ -121,20 +194,44 @@ std::string verdict_lines(const DiffReport& report, bool color) {
     else
       text += "first divergence: none\n";
   }
-  std::string verdict = report.pass() ? styled("equal within the tolerance", "1;32", color) : styled("the results differ", "1;31", color);
-  if (report.pass() &&
-      std::all_of(report.outputs.begin(), report.outputs.end(), [](const OutputDiff& o) { return o.comparison.different == 0; }))
-    verdict = styled("exactly equal", "1;32", color);
+  std::string verdict;
+  switch (report.verdict()) {
+    case DiffVerdict::same:
+      verdict = styled("exactly equal", "1;32", color);
+      break;
+    case DiffVerdict::within_tolerance:
+      verdict = styled("equal within the tolerance", "1;32", color);
+      break;
+    case DiffVerdict::within_allowances:
+      verdict = styled("not equal within the tolerance, but with what is allowed beyond it", "1;33", color);
+      break;
+    case DiffVerdict::differs:
+      verdict = styled("the results differ", "1;31", color);
+      break;
+  }
   return text + fmt::format("{}: {}\n", report.model, verdict);
 }
 
-Json comparison_json(const Comparison& c, const TensorType& type) {
+constexpr const char* kVerdicts[] = {"same", "within_tolerance", "within_allowances", "differs"};
+
+Json allowances_json(const std::vector<Allowance>& allowances) {
+  Json j = Json::object();
+  for (const Allowance& a : allowances) {
+    const AllowanceInfo& info = allowance_info(a.kind);
+    j[std::string(info.key)] = {{"absolute", a.absolute}, {"relative", a.relative}, {"reason", info.reason}};
+  }
+  return j;
+}
+
+Json comparison_json(const Comparison& c, const TensorType& type, const std::vector<Allowance>& allowances) {
   Json j;
   j["dtype"] = dtype_name(type.dtype);
   j["shape"] = type.shape;
   j["elements"] = c.elements;
   j["different"] = c.different;
   j["wrong"] = c.wrong;
+  j["allowances"] = allowances_json(allowances);
+  j["allowed"] = c.allowed;
   j["max_abs"] = finite(c.max_abs);
   j["max_rel"] = finite(c.max_rel);
   j["max_ulp"] = !is_float(type.dtype) || c.max_ulp == Comparison::kManyUlps ? Json(nullptr) : Json(c.max_ulp);
@@ -168,9 +265,11 @@ std::string diff_text(const DiffReport& report, bool color) {
       fmt::format("{}: emitted code for {} against ONNX Runtime {} ({}), {} input set{}\n", report.model, report.target, report.ort_version,
                   report.ort_optimized ? "all optimisations" : "no optimisations", report.sets.size(), report.sets.size() == 1 ? "" : "s");
   if (report.sequence_steps > 0) text += fmt::format("state is fed back on both sides, in sequences of {} steps\n", report.sequence_steps);
-  text += fmt::format("tolerance: |emitted - reference| <= {:g} + {:g} * |reference|\n\n", report.rule.absolute, report.rule.relative);
-  if (!report.layers.empty()) text += fmt::format("Each step, input set {}:\n", report.sets.front()) + layers_table(report, color) + "\n";
-  text += outputs_table(report, color) + "\n";
+  text += tolerance_line(report) + "\n";
+  if (!report.layers.empty())
+    text += fmt::format("Each step, input set {}{}:\n", report.layer_set, report.sets.size() > 1 ? ", in which an output is furthest off" : "") +
+            layers_table(report, color) + "\n";
+  text += outputs_table(report, color) + "\n" + allowance_lines(report) + stored_lines(report);
   if (report.timed_runs > 0) text += time_line(report);
   return text + verdict_lines(report, color);
 }
@@ -182,22 +281,29 @@ std::string diff_json(const DiffReport& report) {
   j["model"] = report.model;
   j["target"] = report.target;
   j["onnxruntime"] = Json{{"version", report.ort_version}, {"optimized", report.ort_optimized}};
-  j["tolerance"] = Json{{"absolute", report.rule.absolute}, {"relative", report.rule.relative}};
+  j["tolerance"] = Json{{"absolute", report.rule.absolute},
+                        {"relative", report.rule.relative},
+                        {"integers", report.rule.steps},
+                        {"explicit", report.explicit_rule}};
   j["sets"] = report.sets;
   if (report.sequence_steps > 0) j["sequence_steps"] = report.sequence_steps;
   j["pass"] = report.pass();
+  j["verdict"] = kVerdicts[static_cast<size_t>(report.verdict())];
   j["outputs"] = Json::array();
   for (const OutputDiff& o : report.outputs) {
     Json row{{"name", o.output}, {"reference", o.reference}, {"set", o.set}};
-    row.update(comparison_json(o.comparison, o.type));
+    row.update(comparison_json(o.comparison, o.type, o.allowances));
+    row["counts"] = o.counts;
+    if (o.ort_max_abs) row["onnxruntime_max_abs"] = finite(*o.ort_max_abs);
     j["outputs"].push_back(std::move(row));
   }
   if (!report.layers.empty()) {
+    j["layer_set"] = report.layer_set;
     j["layers"] = Json::array();
     for (const LayerDiff& layer : report.layers) {
       Json row{{"index", layer.step}, {"kernel", layer.label}, {"onnx_nodes", layer.onnx_nodes}};
       row["onnx_tensor"] = layer.comparison ? Json(layer.onnx_tensor) : Json(nullptr);
-      if (layer.comparison) row.update(comparison_json(*layer.comparison, layer.type));
+      if (layer.comparison) row.update(comparison_json(*layer.comparison, layer.type, layer.allowances));
       j["layers"].push_back(std::move(row));
     }
     const LayerDiff* first = report.first_divergence();

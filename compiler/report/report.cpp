@@ -84,8 +84,9 @@ std::string routines_text(const std::vector<RoutineUse>& routines) {
   for (const RoutineUse& use : routines) groups[{use.routine.kind, use.steps}].push_back(use.routine.symbol);
   std::string text;
   for (const auto& [group, symbols] : groups)
-    text += fmt::format("  calls   {} ({}) in layer{} {}\n", fmt::join(symbols, ", "), routine_kind_name(group.first),
-                        group.second.size() == 1 ? "" : "s", layer_numbers(group.second));
+    text += fmt::format("  calls   {} ({}) {}\n", fmt::join(symbols, ", "), routine_kind_name(group.first),
+                        group.second.empty() ? "outside of layers"
+                                             : fmt::format("in layer{} {}", group.second.size() == 1 ? "" : "s", layer_numbers(group.second)));
   return text;
 }
 
@@ -96,7 +97,8 @@ std::string footprint_text(const Footprint& f, const std::string& name) {
       fmt::format("  flash   {} bytes: {} of code, {} of constants, {} of weights", with_commas(f.flash_bytes()),
                   with_commas(code.text_bytes), with_commas(code.constant_bytes + code.data_bytes), with_commas(code.weight_bytes));
   if (f.routine_bytes.value_or(0) > 0) text += fmt::format(", {} of the toolchain's routines", with_commas(*f.routine_bytes));
-  text += f.stack.bytes ? fmt::format("\n  stack   at most {} bytes: {}\n", with_commas(*f.stack.bytes), stack_chain_text(f.stack, name))
+  const std::string chain = stack_chain_text(f.stack, name);
+  text += f.stack.bytes ? fmt::format("\n  stack   at most {} bytes{}{}\n", with_commas(*f.stack.bytes), chain.empty() ? "" : ": ", chain)
                         : fmt::format("\n  stack   no bound: {}\n", f.stack.reason);
   text += routines_text(f.routines);
   return text + fmt::format("  built   by {} {}\n", f.compiler, fmt::join(f.flags, " "));

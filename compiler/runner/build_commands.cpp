@@ -19,12 +19,22 @@ std::vector<std::string> bundle_sources(const std::vector<OutputFile>& bundle) {
 }
 
 Result<CrossCompiler> find_cross_compiler(const Target& target, const std::string& name) {
-  std::vector<std::string> names;
+  std::vector<std::string> names, commands, packages;
   for (const CrossCompiler& compiler : target.compilers) {
-    if (name.empty() || compiler.name == name) return compiler;
     names.push_back(compiler.name);
+    if (!name.empty() && compiler.name != name) continue;
+    if (find_program(compiler.command)) return compiler;
+    commands.push_back(compiler.command);
+    packages.push_back("apt install " + compiler.package);
   }
-  return error(DiagId::bad_usage, fmt::format("--compiler {}: {} is built with {}.", name, target.name, fmt::join(names, " or ")));
+  if (commands.empty())
+    return error(DiagId::bad_usage, fmt::format("--compiler {}: {} is built with {}.", name, target.name, fmt::join(names, " or ")));
+  return error(
+      DiagId::tool_missing,
+      fmt::format("{} not in PATH: code for {} cannot be built.",
+                  commands.size() == 1 ? fmt::format("'{}' is", commands[0]) : fmt::format("'{}' are", fmt::join(commands, "' and '")),
+                  target.name),
+      fmt::format("{}", fmt::join(packages, ", or ")));
 }
 
 std::vector<std::string> object_command(const Target& target, const CrossCompiler& compiler, const std::vector<std::string>& flags) {

@@ -17,7 +17,8 @@ constexpr const char* kBundleFolder = "bundle";
 /// The emitted sources, relative to the folder of the build.
 std::vector<std::string> bundle_sources(const std::vector<OutputFile>& bundle);
 
-/// The target's compiler `name`, or its first when that is empty. Errors: bad_usage, naming those there are.
+/// The target's compiler `name`, or the first of its compilers that is installed when that is empty: one and the same for all that is built,
+/// run and measured. Errors: bad_usage, naming those there are; tool_missing.
 Result<CrossCompiler> find_cross_compiler(const Target& target, const std::string& name);
 
 /// What compiles sources, which have to be appended, to objects in the current folder; `flags` stand behind those of the target.

@@ -15,31 +15,6 @@ namespace kiln {
 namespace fs = std::filesystem;
 namespace {
 
-/// The compiler to measure with: the one asked for, else clang, else the first that is installed.
-Result<CrossCompiler> choose_compiler(const Target& target, const std::string& wish) {
-  std::vector<CrossCompiler> candidates = target.compilers;
-  if (wish.empty()) {
-    std::ranges::stable_partition(candidates, [](const CrossCompiler& c) { return c.name == "clang"; });
-  } else {
-    Result<CrossCompiler> chosen = find_cross_compiler(target, wish);
-    if (!chosen) return chosen;
-    candidates = {*std::move(chosen)};
-  }
-  for (const CrossCompiler& candidate : candidates)
-    if (find_program(candidate.command)) return candidate;
-  std::vector<std::string> commands, packages;
-  for (const CrossCompiler& c : candidates) {
-    commands.push_back(c.command);
-    packages.push_back("apt install " + c.package);
-  }
-  return error(
-      DiagId::tool_missing,
-      fmt::format("{} not in PATH: the object code for {} cannot be measured.",
-                  commands.size() == 1 ? fmt::format("'{}' is", commands[0]) : fmt::format("'{}' are", fmt::join(commands, "' and '")),
-                  target.name),
-      fmt::format("{}", fmt::join(packages, ", or ")));
-}
-
 /// Object code of the bundle.
 Result<ObjectCode> compile_objects(const Program& program, const Target& target, const std::vector<OutputFile>& bundle,
                                    const CrossCompiler& compiler, const std::vector<std::string>& flags) {
@@ -145,7 +120,7 @@ Result<std::vector<RoutineUse>> find_routines(const ObjectCode& code, const std:
 
 Result<Footprint> measure_footprint(const Program& program, const Target& target, const std::vector<OutputFile>& bundle,
                                     const BuildOptions& build) {
-  Result<CrossCompiler> compiler = choose_compiler(target, build.compiler);
+  Result<CrossCompiler> compiler = find_cross_compiler(target, build.compiler);
   if (!compiler) return std::move(compiler).diagnostic();
   Result<ObjectCode> code = compile_objects(program, target, bundle, *compiler, build.flags);
   if (!code) return std::move(code).diagnostic();

@@ -76,10 +76,9 @@ Result<std::vector<std::vector<std::string>>> board_commands(const Target& targe
   if (!chosen) return std::move(chosen).diagnostic();
   const CrossCompiler& cross = *chosen;
   const std::string& emulator = target.board->emulator.front();
-  for (const auto& [program, package] :
-       {std::pair(cross.command, cross.package), std::pair(cross.linker, cross.package), std::pair(emulator, target.board->package)})
+  for (const auto& [program, package] : {std::pair(cross.linker, cross.package), std::pair(emulator, target.board->package)})
     if (!find_program(program))
-      return error(DiagId::tool_missing, fmt::format("'{}', which builds or runs code for {}, is not in PATH.", program, target.name),
+      return error(DiagId::tool_missing, fmt::format("'{}', which links or runs code for {}, is not in PATH.", program, target.name),
                    fmt::format("apt install {}", package));
   std::vector<std::string> sources = bundle_sources(bundle);
   sources.emplace_back(kDeviceSource);

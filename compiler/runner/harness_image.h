@@ -14,11 +14,13 @@ namespace kiln {
 
 struct BuildOptions {
   /// For this machine a command, with arguments if need be; empty: $CXX, else c++, g++ or clang++ of $PATH. For a board the name of one of
-  /// the target's compilers ("clang"); empty: its first.
+  /// the target's compilers ("clang"); empty: the first of them that is installed.
   std::string compiler = {};
   std::vector<std::string> flags = {};  ///< of the compiler, behind the target's own: "-O3"
   bool sanitize = false;                ///< AddressSanitizer and UndefinedBehaviorSanitizer; any finding ends the run
   bool traced = false;                  ///< needed for RunOptions::traced_sets and poison
+
+  [[nodiscard]] bool is_given() const { return !compiler.empty() || !flags.empty(); }
 };
 
 /// What the harness calls.

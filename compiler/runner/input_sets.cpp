@@ -14,6 +14,8 @@ namespace kiln {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr std::string_view kOneInput = "--input";
+
 const TensorType& type_of(const Program& program, const IoTensor& io) { return program.tensor(io.tensor).type; }
 
 std::optional<size_t> find_io(const std::vector<IoTensor>& list, std::string_view name) {
@@ -41,7 +43,8 @@ Status fit_type(const Program& program, const IoTensor& io, Tensor& tensor) {
                hint);
 }
 
-Result<std::vector<Tensor>> in_order(std::vector<std::optional<Tensor>> found, const Program& program) {
+/// `option`: what could give those that are missing, such as "--inputs".
+Result<std::vector<Tensor>> in_order(std::vector<std::optional<Tensor>> found, const Program& program, std::string_view option) {
   std::vector<IoTensor> missing;
   std::vector<Tensor> tensors;
   for (size_t i = 0; i < program.inputs.size(); ++i) {
@@ -55,7 +58,8 @@ Result<std::vector<Tensor>> in_order(std::vector<std::optional<Tensor>> found, c
   if (!missing.empty())
     return error(DiagId::bad_input_data,
                  fmt::format("there is no data for {} {}.", missing.size() == 1 ? "input" : "inputs", describe(program, missing)),
-                 fmt::format("add --input '{}'=FILE.npy, or --inputs with all of them.", missing.front().name));
+                 option == kOneInput ? fmt::format("add --input '{}'=FILE.npy.", missing.front().name)
+                                     : fmt::format("{} must have data for all inputs: {}.", option, describe(program, program.inputs)));
   return tensors;
 }
 
@@ -70,13 +74,14 @@ Result<std::vector<NamedTensor>> match_outputs(std::vector<NamedTensor> tensors,
   return tensors;
 }
 
-Result<std::vector<InputSet>> load_backend_sets(const fs::path& folder, const Program& program) {
+Result<std::vector<InputSet>> load_backend_sets(const fs::path& folder, const Program& program,
+                                                const std::vector<FrozenInput>& frozen) {
   Result<std::vector<TestSet>> stored = load_test_sets(folder);
   if (!stored) return std::move(stored).diagnostic();
   std::vector<InputSet> sets;
   for (TestSet& one : *stored) {
     auto in_set = [&](Diagnostic d) { return std::move(d).in_file((folder / one.name).string()); };
-    Result<std::vector<Tensor>> inputs = match_inputs(std::move(one.inputs), program);
+    Result<std::vector<Tensor>> inputs = match_inputs(std::move(one.inputs), program, frozen);
     if (!inputs) return in_set(std::move(inputs).diagnostic());
     if (!program.states.empty()) {  // the outputs are those for stored states
       sets.push_back({one.name, *std::move(inputs), {}});
@@ -99,18 +104,26 @@ std::vector<fs::path> npy_files(const fs::path& folder) {
   return paths;
 }
 
-/// Without those for inputs that are state, by name or by their place among all inputs.
-std::vector<NamedTensor> without_states(std::vector<NamedTensor> tensors, const Program& program) {
-  auto is_state = [&](const NamedTensor& t) {
-    return std::any_of(program.states.begin(), program.states.end(), [&](const StateTensor& state) { return state.input == t.name; });
+/// Without those for inputs that are state or frozen, by name or by their place among all inputs.
+std::vector<NamedTensor> without_bound(std::vector<NamedTensor> tensors, const Program& program, const std::vector<FrozenInput>& frozen) {
+  std::vector<std::pair<size_t, std::string>> bound;  // by place
+  for (const FrozenInput& input : frozen) bound.emplace_back(input.place, input.name);
+  // The places of states are those among the inputs that are not frozen.
+  for (const StateTensor& state : program.states) {
+    size_t place = state.input_index;
+    for (const FrozenInput& input : frozen) place += input.place <= place ? 1 : 0;
+    bound.emplace_back(place, state.input);
+  }
+  std::sort(bound.begin(), bound.end());
+  auto is_bound = [&](const NamedTensor& t) {
+    return std::any_of(bound.begin(), bound.end(), [&](const auto& one) { return one.second == t.name; });
   };
   const bool named =
-      std::all_of(tensors.begin(), tensors.end(), [&](const NamedTensor& t) { return is_state(t) || find_io(program.inputs, t.name); });
+      std::all_of(tensors.begin(), tensors.end(), [&](const NamedTensor& t) { return is_bound(t) || find_io(program.inputs, t.name); });
   if (named) {
-    std::erase_if(tensors, is_state);
-  } else if (tensors.size() == program.inputs.size() + program.states.size()) {
-    for (auto state = program.states.rbegin(); state != program.states.rend(); ++state)
-      tensors.erase(tensors.begin() + static_cast<std::ptrdiff_t>(state->input_index));
+    std::erase_if(tensors, is_bound);
+  } else if (tensors.size() == program.inputs.size() + bound.size()) {
+    for (auto one = bound.rbegin(); one != bound.rend(); ++one) tensors.erase(tensors.begin() + static_cast<std::ptrdiff_t>(one->first));
   }
   return tensors;
 }
@@ -144,7 +157,7 @@ Result<std::vector<std::vector<Tensor>>> steps_of(const std::vector<std::optiona
     if (!longest.empty())
       for (size_t i = 0; i < step.size(); ++i)
         if (step[i]) step[i] = step_of(*step[i], type_of(program, program.inputs[i]), static_cast<size_t>(s));
-    Result<std::vector<Tensor>> set = in_order(std::move(step), program);
+    Result<std::vector<Tensor>> set = in_order(std::move(step), program, kOneInput);
     if (!set) return std::move(set).diagnostic();
     sets.push_back(*std::move(set));
   }
@@ -153,23 +166,25 @@ Result<std::vector<std::vector<Tensor>>> steps_of(const std::vector<std::optiona
 
 }  // namespace
 
-Result<std::vector<Tensor>> match_inputs(std::vector<NamedTensor> tensors, const Program& program) {
-  tensors = without_states(std::move(tensors), program);
+Result<std::vector<Tensor>> match_inputs(std::vector<NamedTensor> tensors, const Program& program,
+                                         const std::vector<FrozenInput>& frozen) {
+  tensors = without_bound(std::move(tensors), program, frozen);
   std::vector<std::optional<Tensor>> found(program.inputs.size());
   bool named = std::all_of(tensors.begin(), tensors.end(), [&](const NamedTensor& t) { return find_io(program.inputs, t.name); });
   if (!named && tensors.size() != program.inputs.size())
     return error(DiagId::bad_input_data, fmt::format("there are {} tensors, the model has {} inputs: {}.", tensors.size(),
                                                      program.inputs.size(), describe(program, program.inputs)));
   for (size_t i = 0; i < tensors.size(); ++i) found[named ? *find_io(program.inputs, tensors[i].name) : i] = std::move(tensors[i].tensor);
-  return in_order(std::move(found), program);
+  return in_order(std::move(found), program, "--inputs");
 }
 
-Result<std::vector<InputSet>> load_input_sets(const fs::path& path, const Program& program) {
+Result<std::vector<InputSet>> load_input_sets(const fs::path& path, const Program& program,
+                                              const std::vector<FrozenInput>& frozen) {
   std::error_code ec;
   std::vector<NamedTensor> tensors;
   if (fs::is_directory(path, ec)) {
     std::vector<fs::path> files = npy_files(path);
-    if (files.empty()) return load_backend_sets(path, program);
+    if (files.empty()) return load_backend_sets(path, program, frozen);
     for (const fs::path& file : files) {
       if (!find_io(program.inputs, file.stem().string())) continue;  // outputs may lie beside the inputs
       Result<Tensor> tensor = load_tensor(file);
@@ -181,7 +196,7 @@ Result<std::vector<InputSet>> load_input_sets(const fs::path& path, const Progra
     if (!all) return std::move(all).diagnostic();
     tensors = *std::move(all);
   }
-  Result<std::vector<Tensor>> inputs = match_inputs(std::move(tensors), program);
+  Result<std::vector<Tensor>> inputs = match_inputs(std::move(tensors), program, frozen);
   if (!inputs) return std::move(inputs).diagnostic().in_file(path.string());
   return std::vector<InputSet>{{path.filename().string(), *std::move(inputs), {}}};
 }
@@ -218,11 +233,13 @@ Result<std::vector<std::vector<Tensor>>> load_named_inputs(const std::vector<std
     if (!input)
       return error(DiagId::unknown_input_name,
                    fmt::format("--input {}: the model has no input '{}'.", text, text.substr(0, text.find('='))),
-                   fmt::format("its inputs are {}; write NAME=FILE.", describe(program, program.inputs)));
+                   program.inputs.empty() ? "it has no inputs."
+                                          : fmt::format("its inputs are {}; write NAME=FILE.", describe(program, program.inputs)));
     Result<Tensor> tensor = load_tensor(file);
     if (!tensor) return std::move(tensor).diagnostic();
     if (program.states.empty())
       if (Status s = fit_type(program, program.inputs[*input], *tensor); !s) return std::move(s).diagnostic().in_file(file);
+    if (found[*input]) return error(DiagId::bad_usage, fmt::format("--input is given twice for '{}'.", program.inputs[*input].name));
     found[*input] = *std::move(tensor);
   }
   return steps_of(found, program);

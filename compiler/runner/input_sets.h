@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compiler/frontend/tensor_file.h"
+#include "compiler/ir/model_info.h"
 #include "compiler/program/program.h"
 
 namespace kiln {
@@ -21,14 +22,16 @@ struct InputSet {
 /// .npz with one array per input; a .npy or .pb for a model with one input.
 /// Floats for an input that holds integers on a grid (--io-dtype int8) are quantized.
 /// Errors: cannot_read; bad_input_data, with both types where they differ, or naming all inputs that are missing.
-Result<std::vector<InputSet>> load_input_sets(const std::filesystem::path& path, const Program& program);
+Result<std::vector<InputSet>> load_input_sets(const std::filesystem::path& path, const Program& program,
+                                              const std::vector<FrozenInput>& frozen = {});
 
 /// `count` sets that depend on the inputs' types and on `seed` alone (see random_tensor).
 std::vector<InputSet> random_input_sets(const Program& program, int count, uint64_t seed);
 
 /// Puts tensors in the order of Program::inputs: by their names if all are inputs, else as they stand when there are as many as inputs.
-/// Those for inputs that are state are left out. Errors: bad_input_data.
-Result<std::vector<Tensor>> match_inputs(std::vector<NamedTensor> tensors, const Program& program);
+/// Those for inputs that are state or frozen are left out. Errors: bad_input_data.
+Result<std::vector<Tensor>> match_inputs(std::vector<NamedTensor> tensors, const Program& program,
+                                         const std::vector<FrozenInput>& frozen = {});
 
 /// Finds the file for each input in "NAME=FILE" texts ("FILE" will do for a model with one input) and loads them. Errors:
 /// unknown_input_name, bad_input_data, cannot_read.

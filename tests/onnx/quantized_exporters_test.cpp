@@ -326,7 +326,7 @@ TEST_CASE("what QONNX says and kiln has not is refused", "[quantized]") {
     m.input("x", DType::f32, {4});
     m.input("bits", DType::f32, {});
     m.output(m.node("Quant", {"x", m.number(0.1f), m.number(0), "bits"}, {}, "qonnx.custom_op.general"), DType::f32);
-    CHECK_THAT(import_bytes(m.bytes()).text(), contains("the bit width must be constant, the model computes it."));
+    CHECK_THAT(import_bytes(m.bytes()).text(), contains("the bit width is computed at run time, it must be a constant."));
   }
   CHECK_THAT(message("Trunc", {0.1f, 0, 4, 8}, {}), contains("4 bits cannot be truncated to 8."));
   CHECK_THAT(message("Trunc", {0.1f, 0, 8, 4}, {{"rounding_mode", std::string("HALF_UP")}}), contains("'rounding_mode' HALF_UP is not supported"));

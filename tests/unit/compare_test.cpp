@@ -18,7 +18,7 @@ Comparison compare_floats(const std::vector<float>& got, const std::vector<float
 }
 
 template <class T>
-Comparison compare_integers(const std::vector<T>& got, const std::vector<T>& expected, uint64_t steps) {
+Comparison compare_integers(const std::vector<T>& got, const std::vector<T>& expected, double steps) {
   Shape shape{static_cast<int64_t>(got.size())};
   return compare(Tensor::of<T>(shape, got), Tensor::of<T>(shape, expected), {.steps = steps});
 }
@@ -129,4 +129,44 @@ TEST_CASE("tensors without elements are equal") {
   CHECK(c.worst == -1);
   CHECK(c.rmse == 0);
   CHECK(c.cosine == 1);
+}
+
+TEST_CASE("what is allowed beyond the tolerance is counted, and only that") {
+  const ComparisonRule rule{.absolute = 0.01, .relative = 0, .allowances = {{AllowanceKind::quantization_step, 0.5, 0}}};
+  Comparison c = compare_floats({1.005f, 1.4f, 1.6f, 1}, {1, 1, 1, 1}, rule);
+  CHECK(c.different == 3);
+  CHECK(c.allowed == 1);
+  CHECK(c.wrong == 1);
+  CHECK(c.worst == 2);
+  Comparison integers = compare(Tensor::of<int8_t>({3}, std::vector<int8_t>{1, 2, 4}), Tensor::of<int8_t>({3}, std::vector<int8_t>{1, 1, 1}), {.allowances = {{AllowanceKind::quantization_step, 1, 0}}});
+  CHECK(integers.allowed == 1);
+  CHECK(integers.wrong == 1);
+  // Infinity equals only itself, whatever is allowed.
+  CHECK(compare_floats({1}, {std::numeric_limits<float>::infinity()}, {.allowances = {{AllowanceKind::narrow_float, 1, 1}}}).wrong == 1);
+}
+
+TEST_CASE("allowances are one step of a grid, 16-bit rounding, and the size of a layer's elements; each has its reason") {
+  auto kinds = [](const std::vector<Allowance>& all) {
+    std::vector<std::string> keys;
+    for (const Allowance& a : all) keys.emplace_back(allowance_info(a.kind).key);
+    return keys;
+  };
+  CHECK(type_allowances({DType::f32, {4}, {}}).empty());
+  CHECK(type_allowances({DType::i8, {4}, {}}).empty());
+  TensorType grid{DType::f32, {4}, Quant{}};
+  grid.quant->scale = {0.25f};
+  REQUIRE(kinds(type_allowances(grid)) == std::vector<std::string>{"quantization_step"});
+  CHECK(type_allowances(grid)[0].absolute == 0.25);
+  grid.dtype = DType::i8;
+  CHECK(type_allowances(grid)[0].absolute == 1);
+  CHECK(kinds(type_allowances({DType::f16, {4}, {}})) == std::vector<std::string>{"narrow_float"});
+  CHECK(type_allowances({DType::bf16, {4}, {}})[0].relative == 0x1p-5);
+  CHECK(layer_allowances({DType::f32, {4}, {}}, 1, {}).empty());
+  CHECK(layer_allowances({DType::f32, {4}, {}}, 11, {.absolute = 0.5})[0].absolute == 5);
+  CHECK(layer_allowances({DType::i64, {4}, {}}, 25000, {.relative = 1e-4})[0].absolute == 2);
+  CHECK(layer_allowances({DType::i64, {4}, {}}, 9000, {.relative = 1e-4}).empty());
+  for (const AllowanceInfo& info : all_allowances()) {
+    CHECK(&allowance_info(info.kind) == &info);
+    CHECK_FALSE(info.reason.empty());
+  }
 }

@@ -121,7 +121,7 @@ TEST_CASE("the options --skip and --limit choose samples and their labels", "[da
   CHECK(data.label(0) == 4);
   CHECK(data.label(2) == 2);
   CHECK(open({.path = files.path(), .limit = 100}, {input({1, 2})}).size() == 6);
-  CHECK(refusal({.path = files.path(), .skip = 6}, {input({1, 2})}).message == "the data has 6 samples, --skip leaves none.");
+  CHECK(refusal({.path = files.path(), .skip = 600}, {input({1, 2})}).message == "the data has 6 samples, --skip 600 leaves none.");
 }
 
 TEST_CASE("values are prepared with numbers for all or for each channel", "[data]") {

@@ -7,6 +7,7 @@
 #include "compiler/judge/layer_diff.h"
 #include "compiler/report/diff_report.h"
 #include "compiler/runner/process.h"
+#include "targets/targets.h"
 #include "tests/kiln_command.h"
 
 using namespace kiln;
@@ -76,6 +77,88 @@ TEST_CASE("help and version succeed, with the examples before the options") {
     CHECK(help.exit_code == 0);
     CHECK(help.output.find(verb->summary) == 0);
     CHECK(help.output.find("Examples:\n  kiln ") < help.output.find("Options:"));
+  }
+}
+
+TEST_CASE("help is a verb too, and the version has a short option") {
+  CHECK(kiln_command({"help"}).output == kiln_command({"--help"}).output);
+  for (const Verb* verb : all_verbs()) {
+    const std::string name(verb->name);
+    ProcessResult help = kiln_command({"help", name});
+    CHECK(help.exit_code == 0);
+    CHECK(help.output == kiln_command({name, "-h"}).output);
+  }
+  CHECK(kiln_command({"help", "dif"}).output == "error E100: 'dif' is no verb of kiln.\n  hint: did you mean `kiln diff`?\n");
+  CHECK(kiln_command({"-V"}).output == "kiln " KILN_VERSION "\n");
+}
+
+TEST_CASE("numbers out of range, and options that need or exclude others, are said in a line") {
+  const std::string tiny = KILN_SOURCE_DIR "/tests/data/tiny_relu.onnx";
+  const struct {
+    std::vector<std::string> arguments;
+    const char* message;
+  } kCases[] = {
+      {{"evaluate", tiny, "--data", "x.npy", "--metric", "top1", "--limit", "0"}, "--limit: 0 is less than 1."},
+      {{"evaluate", tiny, "--data", "x.npy", "--metric", "top1", "--skip", "-1"}, "--skip: -1 is less than 0."},
+      {{"evaluate", tiny, "--data", "x.npy", "--metric", "top1", "--limit", "1.5"}, "--limit: '1.5' is no whole number."},
+      {{"evaluate", tiny, "--data", "x.npy", "--metric", "top1", "--limit", "99999999999999999999"}, "--limit: 99999999999999999999 is out of range."},
+      {{"evaluate", tiny, "--data", "x.npy", "--metric", "top1", "--min", "nan"}, "--min: 'nan' is no number."},
+      {{"evaluate", tiny, "--data", "x.npy", "--metric", "top1", "--min", "91"}, "--min 91: values of top1 are from 0 to 1.\n  hint: did you mean --min 0.91?"},
+      {{"evaluate", tiny, "--data", "x.npy", "--metric", "auc", "--min", "-1"}, "--min -1: values of auc are from 0 to 1."},
+      {{"evaluate", tiny, "--data", "x.npy", "--metric", "mae", "--max", "-1"}, "--max -1: mae is never negative."},
+      {{"evaluate", tiny, "--data", "x.npy", "--metric", "top1", "--optimize-ort"}, "--optimize-ort is about ONNX Runtime, which --run kiln does not run."},
+      {{"evaluate", tiny, "--data", "x.npy", "--metric", "top1", "--mean", "1,b"}, "--mean: 'b' is no number."},
+      {{"diff", tiny, "--atol", "-1"}, "--atol: -1 is less than 0."},
+      {{"diff", tiny, "--random", "0"}, "--random: 0 is less than 1."},
+      {{"diff", tiny, "--random", "99999"}, "--random: 99999 is more than 10000."},
+      {{"diff", tiny, "--inputs", "x.npy", "--seed", "3"}, "--seed excludes --inputs."},
+      {{"diff", tiny, "--time", "3", "--layers"}, "--time excludes --layers."},
+      {{"compile", tiny, "--vectors", "101"}, "--vectors: 101 is more than 100."},
+      {{"compile", tiny, "--method", "mse"}, "--method requires --quantize."},
+      {{"compile", tiny, "--adaround"}, "--adaround requires --quantize."},
+      {{"compile", tiny, "--mean", "1"}, "--mean requires --quantize."},
+      {{"compile", tiny, "--cflags=-O3"}, "--compiler and --cflags are about object code, of which nothing is asked."},
+      {{"compile", tiny, "--report"}, "--report is about a microcontroller; the code is for host."},
+      {{"inspect", tiny, "--compiler", "gcc"}, "--compiler is about a microcontroller; the code is for host."},
+      {{"inspect", tiny, "--dim", "N=1", "--dim", "N=2"}, "--dim is given twice for 'N'."},
+      {{"inspect", tiny, "--input-shape", "x=1,4", "--input-shape", "x=1,4"}, "--input-shape is given twice for 'x'."},
+      {{"inspect", tiny, "--freeze", "x=1", "--freeze", "x=1"}, "--freeze is given twice for 'x'."},
+      {{"quantize", tiny, "--calibration", "x.npy", "-o", "y.onnx", "--method", "mse", "--percentile", "99"}, "--percentile does not go with --method mse."},
+      {{"quantize", tiny, "--calibration", "x.npy", "-o", "y.onnx", "--labels", "y.npy"}, "--labels requires --max-drop."},
+      {{"quantize", tiny, "--calibration", "x.npy", "-o", "y.onnx", "--data", "y.npy"}, "--data requires --max-drop."},
+      {{"quantize", tiny, "--calibration", "x.npy", "-o", "y.onnx", "--samples", "0"}, "--samples: 0 is less than 1."},
+      {{"quantize", tiny, "--calibration", "x.npy", "-o", "y.onnx", "--percentile", "10"}, "--percentile: 10 is less than 50."},
+  };
+  for (const auto& [arguments, message] : kCases) {
+    ProcessResult result = kiln_command(arguments);
+    INFO(command_text(arguments) << "\n" << result.output);
+    CHECK(result.exit_code == 1);
+    CHECK(result.output.find(std::string("error E100: ") + message) == 0);
+  }
+}
+
+TEST_CASE("chips and cores that are no targets get the one that was meant") {
+  auto hint = [](const std::string& name) {
+    Result<Target> target = make_target(name, "");
+    REQUIRE(!target.ok());
+    CHECK(target.diagnostic().id == DiagId::unknown_target);
+    return target.diagnostic().hint;
+  };
+  CHECK(hint("stm32f4").starts_with("for stm32f4 (Cortex-M4) it is --target cortex-m4. targets are: host, "));
+  CHECK(hint("STM32F407VG").starts_with("for STM32F407VG (Cortex-M4) it is --target cortex-m4. "));
+  CHECK(hint("stm32wba55").find("--target cortex-m33.") != std::string::npos);
+  CHECK(hint("esp32").starts_with("kiln has no target for Xtensa. targets are: "));
+  CHECK(hint("esp32-s3").starts_with("kiln has no target for Xtensa. "));
+  CHECK(hint("ESP32-C3").find("--target rv32imc.") != std::string::npos);
+  CHECK(hint("cortex_m33").find("--target cortex-m33.") != std::string::npos);
+  CHECK(hint("cortex-m0+").find("--target cortex-m0.") != std::string::npos);
+  CHECK(hint("z80").starts_with("targets are: "));
+  for (const std::string& name : {"rp2040", "nrf52840", "rp2350", "max78000", "imxrt1062"}) {
+    const std::string text = hint(name), option = "--target ";
+    const size_t at = text.find(option);
+    REQUIRE(at != std::string::npos);
+    const std::string target = text.substr(at + option.size(), text.find(". ", at) - at - option.size());
+    CHECK(make_target(target, "").ok());
   }
 }
 

@@ -34,7 +34,7 @@ constexpr const char* kUnsupportedText =
     "error E300: m.onnx: node 'StringNormalizer_5' (StringNormalizer): operator 'StringNormalizer' is not supported.\n"
     "  hint: process text outside of the model: tensors of strings are not supported.\n"
     "error E301: m.onnx: node 'Tile_6' (Tile): input 'repeats' is computed at run time, it must be a constant.\n"
-    "  hint: replace the model's input 'n' by an initializer with the value that your application uses.\n"
+    "  hint: add `--freeze n=VALUE`, with what your application uses.\n"
     "error E301: m.onnx: node 'Relu_7' (Relu): attribute 'axis' of Relu is not supported.\n"
     "error E301: m.onnx: node 'LeakyRelu_8' (LeakyRelu): attribute 'axis' of LeakyRelu is not supported.\n"
     "note E301: m.onnx: 6 more nodes depend on those above and were not looked at yet.\n";

@@ -321,6 +321,28 @@ TEST_CASE("the quantized model has pairs behind tensors, integers for weights, a
   CHECK(model.outputs[0].snr > 25);
 }
 
+TEST_CASE("every quantized result has a ratio of signal to noise, one that is its input moved about that of the input") {
+  QuantizedModel model = quantized(network());
+  for (size_t i = 0; i < model.units.size(); ++i) {
+    INFO(model.units[i].type);
+    REQUIRE(model.units[i].snr);
+    CHECK(*model.units[i].snr > 10);
+    if (model.units[i].kind == UnitKind::move) CHECK(model.units[i].snr == model.units[i - 1].snr);
+  }
+  // A transpose that the passes cancel, before and after a layer.
+  onnx::ModelProto moved = test::graph_model(R"(agraph (float[1,4,4,3] x) => (float[1,4,4,2] y) {
+    a = Transpose<perm = [0,3,1,2]>(x)
+    b = Conv(a, w)
+    y = Transpose<perm = [0,2,3,1]>(b)
+  })");
+  add_random(moved, "w", {2, 3, 1, 1}, 1);
+  for (const QuantizedUnit& unit : quantized(moved).units) {
+    INFO(unit.type);
+    REQUIRE(unit.snr);
+    CHECK(*unit.snr > 10);
+  }
+}
+
 TEST_CASE("the same model and data give the same bytes") {
   QuantizeOptions options;
   options.correct.rounding = true;
@@ -363,7 +385,7 @@ TEST_CASE("bias correction takes the mean error off, rounding by outputs lowers 
   rounded.correct = {.bias = false, .rounding = true};
   auto snr_of = [](const QuantizedModel& model, const std::string& name) {
     for (const QuantizedUnit& unit : model.units)
-      if (unit.name == name) return unit.snr;
+      if (unit.name == name) return unit.snr.value();
     FAIL("no unit " << name);
     return 0.0;
   };

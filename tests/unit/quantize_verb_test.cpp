@@ -122,6 +122,22 @@ TEST_CASE("kiln compile quantizes on the way") {
   CHECK(compile({"--calibration", place.data, "-o", "x"}).exit_code == 1);
 }
 
+TEST_CASE("a model that is quantized is not quantized again, and 8-bit integers for float inputs are warned of") {
+  Workplace place = Workplace::make();
+  REQUIRE(place.quantize({kDigits, "--calibration", place.data, "-o", "digits.onnx"}).exit_code == 0);
+  ProcessResult again = place.quantize({"digits.onnx", "--calibration", place.data, "-o", "twice.onnx"});
+  INFO(again.output);
+  CHECK(again.exit_code == 3);
+  CHECK(again.output.find("error E305: digits.onnx: the model is quantized already: node '") == 0);
+  const std::string codes = (place.folder.path() / "codes.npy").string();
+  REQUIRE(write_file(codes, save_npy(Tensor(TensorType{DType::i8, {4, 1, 8, 8}, {}}))).ok());
+  ProcessResult warned = place.quantize({kDigits, "--calibration", codes, "-o", "codes.onnx"});
+  INFO(warned.output);
+  CHECK(warned.output.find("warning E105: ") != std::string::npos);
+  CHECK(warned.output.find("is f32[1,1,8,8], the data is i8; it is taken as the numbers from -128 to 127.") != std::string::npos);
+  CHECK(place.quantize({kDigits, "--calibration", codes, "--scale", "0.5", "-o", "codes.onnx"}).output.find("warning") == std::string::npos);
+}
+
 TEST_CASE("kiln quantize says what is wrong") {
   Workplace place = Workplace::make();
   ProcessResult no_data = place.quantize({kDigits, "-o", "out.onnx"});
