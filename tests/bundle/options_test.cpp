@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every option of every verb, given on a command line: what `--help` lists can be used.
-#include <catch2/catch.hpp>
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <filesystem>
 #include <map>
 
@@ -56,41 +56,75 @@ Words operator+(Words a, const Words& b) {
 
 /// What the options say of the model, twice, to have all of them.
 const Words kModel = {"m.onnx", "--dim", "N=1", "--freeze", "n=2"}, kShape = {"m.onnx", "--input-shape", "x=1,3,4,4", "--freeze", "n=2"};
-const Words kHost = {"--target", "host", "--cpu", "x86-64-v2", "--optimize", "size", "--name", "mine", "--wide-weights", "--io-dtype", "model"};
-const Words kLooking = {"--disable-pass", "common-subexpressions", "--print-after", "dead-code", "--time-passes",
-                        "--dot",          "g.dot",                 "--dump-dir",    "dump",      "--explain",    "kernels"};
+const Words kHost = {"--target", "host", "--cpu",          "x86-64-v2",  "--optimize", "size",
+                     "--name",   "mine", "--wide-weights", "--io-dtype", "model"};
+const Words kLooking = {"--disable-pass", "common-subexpressions",
+                        "--print-after",  "dead-code",
+                        "--time-passes",  "--dot",
+                        "g.dot",          "--dump-dir",
+                        "dump",           "--explain",
+                        "kernels"};
 const Words kStop = kShape + Words{"--march", "x86-64", "--stop-after", "dead-code"};
-const Words kData = {"--mean", "1,2,3", "--std", "1,2,3.5", "--scale", "-1,2,0.5", "--layout", "nhwc", "--resize", "nearest", "--sample-rate", "16000", "--skip", "1", "--limit", "4"};
-const Words kCalibration = {"--calibration", "nhwc.npy", "--samples", "4", "--method", "percentile", "--percentile", "99.9", "--per-tensor", "--equalize",
-                            "--no-bias-correction", "--adaround", "--keep-float", "Mul4", "--activations", "int16", "--max-drop", "90",
-                            "--data", "nhwc.npy", "--labels", "labels.npy"};
+const Words kData = {"--mean",   "1,2,3",   "--std",         "1,2,3.5", "--scale", "-1,2,0.5", "--layout", "nhwc",
+                     "--resize", "nearest", "--sample-rate", "16000",   "--skip",  "1",        "--limit",  "4"};
+const Words kCalibration = {"--calibration",
+                            "nhwc.npy",
+                            "--samples",
+                            "4",
+                            "--method",
+                            "percentile",
+                            "--percentile",
+                            "99.9",
+                            "--per-tensor",
+                            "--equalize",
+                            "--no-bias-correction",
+                            "--adaround",
+                            "--keep-float",
+                            "Mul4",
+                            "--activations",
+                            "int16",
+                            "--max-drop",
+                            "90",
+                            "--data",
+                            "nhwc.npy",
+                            "--labels",
+                            "labels.npy"};
 const Words kBoard = {"--target", "cortex-m4", "--compiler", "gcc", "--cflags=-O1", "--ram", "1M", "--flash", "1M", "--stack", "8K"};
 
 /// Command lines by verb. All of them succeed.
 std::map<std::string, std::vector<Words>> command_lines() {
   std::map<std::string, std::vector<Words>> lines;
-  lines["compile"] = {kModel + kHost + kLooking + Words{"-o", "a", "--vectors", "2", "--reference-kernels", "--json", "a.json", "--depfile", "a.d"},
-                      kStop + Words{"--output", "b"}, {"sum.onnx", "--state", "t=s"}, kModel + kBoard + Words{"--report"},
-                      kModel + kCalibration + kData + Words{"--quantize", "int8", "-o", "c"}};
+  lines["compile"] = {
+      kModel + kHost + kLooking + Words{"-o", "a", "--vectors", "2", "--reference-kernels", "--json", "a.json", "--depfile", "a.d"},
+      kStop + Words{"--output", "b"},
+      {"sum.onnx", "--state", "t=s"},
+      kModel + kBoard + Words{"--report"},
+      kModel + kCalibration + kData + Words{"--quantize", "int8", "-o", "c"}};
   lines["inspect"] = {kModel + kHost + kLooking + Words{"--json", "i.json"}, kStop, {"sum.onnx", "--state", "t=s"}, kModel + kBoard};
-  lines["run"] = {kModel + kHost + kLooking + Words{"--input", "x=x.npy", "-o", "r"}, kShape + Words{"--input", "x.npy", "--output", "s", "--march", "x86-64"},
-                  {"sum.onnx", "--state", "t=s", "--input", "x=four.npy"}, kModel + kBoard + Words{"--input", "x.npy", "--profile"}, kStop};
+  lines["run"] = {kModel + kHost + kLooking + Words{"--input", "x=x.npy", "-o", "r"},
+                  kShape + Words{"--input", "x.npy", "--output", "s", "--march", "x86-64"},
+                  {"sum.onnx", "--state", "t=s", "--input", "x=four.npy"},
+                  kModel + kBoard + Words{"--input", "x.npy", "--profile"},
+                  kStop + Words{"--input", "x.npy"}};
   lines["diff"] = {kModel + kHost + kLooking + Words{"--random", "2", "--seed", "7", "--layers", "--optimize-ort", "--json", "d.json"},
                    kShape + Words{"--inputs", "x.npy", "--atol", "0.01", "--rtol", "0.01", "--time", "2", "--march", "x86-64"},
                    {"sum.onnx", "--state", "t=s", "--steps", "3"},
-                   kModel + Words{"--compiler", "c++", "--cflags=-O1", "--sanitize"}, kStop};
+                   kModel + Words{"--compiler", "c++", "--cflags=-O1", "--sanitize"},
+                   kStop};
   lines["quantize"] = {kModel + kCalibration + kData + Words{"-o", "q.onnx", "--json", "q.json"},
                        kShape + Words{"--calibration", "many.npy", "--output", "p.onnx", "--method", "minmax"}};
   const Words judged = {"--data", "nhwc.npy", "--labels", "labels.npy"};
   lines["evaluate"] = {kModel + kHost + kLooking + judged + kData +
-                           Words{"--metric", "top1", "--output", "v4", "--run", "both", "--optimize-ort", "--json", "e.json", "--html", "e.html", "--min", "0",
-                                 "--baseline", "m.onnx", "--max-drop", "100"},
-                       kShape + judged + Words{"--layout", "nhwc", "--metric", "auc", "--score", "output:3", "--march", "x86-64"},
+                           Words{"--metric", "top1", "--output", "v4", "--run", "both", "--optimize-ort", "--json", "e.json", "--html",
+                                 "e.html", "--min", "0", "--baseline", "m.onnx", "--max-drop", "100"},
+                       kShape + judged + Words{"--layout", "nhwc", "--metric", "auc", "--score", "output:1", "--march", "x86-64"},
                        kModel + Words{"--data", "many.npy", "--metric", "rmse", "--against", "m.onnx", "--max", "1"},
-                       {"sum.onnx", "--state", "t=s", "--data", "four.npy", "--metric", "mae", "--score", "reconstruction"}, kStop + judged + Words{"--metric", "top1"}};
+                       {"sum.onnx", "--state", "t=s", "--data", "four.npy", "--metric", "mae", "--score", "reconstruction"},
+                       kStop + judged + Words{"--layout", "nhwc", "--metric", "top1"}};
   lines["ops"] = {{"--markdown"}};
   lines["targets"] = {{}};
-  lines["opt"] = {kModel + kHost + kLooking + Words{"--passes", "all,dead-code", "-o", "o.txt", "--elide", "--onnx"}, kStop + Words{"--output", "o.txt"},
+  lines["opt"] = {kModel + kHost + kLooking + Words{"--passes", "all,dead-code", "-o", "o.txt", "--elide", "--onnx"},
+                  kStop + Words{"--output", "o.txt"},
                   {"sum.onnx", "--state", "t=s"}};
   return lines;
 }
@@ -111,7 +145,8 @@ TEST_CASE("every option of every verb is on a command line of this test") {
       for (const std::string& name : option->get_snames()) names.push_back("-" + name);
       for (const std::string& name : names) {
         const bool used = std::any_of(of_verb->second.begin(), of_verb->second.end(), [&](const Words& words) {
-          return std::any_of(words.begin(), words.end(), [&](const std::string& word) { return word == name || word.starts_with(name + "="); });
+          return std::any_of(words.begin(), words.end(),
+                             [&](const std::string& word) { return word == name || word.starts_with(name + "="); });
         });
         INFO("kiln " << verb->name << " " << name << " is not tested");
         CHECK(used);

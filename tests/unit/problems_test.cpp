@@ -94,7 +94,7 @@ TEST_CASE("the list of problems as JSON", "[problems]") {
   CHECK(j["messages"][0]["code"] == "E300");
   CHECK(j["messages"][0]["nodes"].size() == 5);
   CHECK(j["messages"][0]["nodes"][4] == nlohmann::json{{"name", "Magic_4"}, {"type", "Magic"}});
-  CHECK(j["messages"][2]["hint"].get<std::string>().find("input 'n'") != std::string::npos);
+  CHECK(j["messages"][2]["hint"].get<std::string>().find("--freeze n=VALUE") != std::string::npos);
   CHECK(j["messages"][5]["severity"] == "note");
 
   const ProcessResult shown = kiln_in(folder.path(), {"inspect", "m.onnx", "--json", "-", "--quiet"});

@@ -18,7 +18,7 @@ namespace {
 /// The files of the bundle, by their paths.
 std::map<std::string, std::string> bundle_of(const std::string& model) {
   Diagnostics diagnostics;
-  CommonOptions options;
+  CompileOptions options;
   options.name = "m";
   std::optional<ImportedModel> imported = import_model_bytes(model, "m.onnx", {}, diagnostics);
   REQUIRE(imported);
