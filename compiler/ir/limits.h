@@ -45,7 +45,7 @@ inline constexpr int64_t kFoldedWork = int64_t{1} << 29;
 inline constexpr int64_t kVectorBytes = int64_t{256} << 20;
 /// Of the inputs and outputs alone, which become source text.
 inline constexpr int64_t kVectorTextBytes = int64_t{16} << 20;
-inline constexpr int64_t kVectorWork = int64_t{1} << 30;
+inline constexpr int64_t kVectorWork = int64_t{1} << 29;
 
 /// Opsets of the default domain.
 inline constexpr int64_t kOldestOpset = 1;
