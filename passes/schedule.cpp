@@ -121,7 +121,7 @@ void run(const Window& w, State& s, uint32_t call) {
       if (auto it = find_ready(s, other); it != s.ready.end() && it->call == other) *it = option(w, s.memory, other);
   for (uint32_t next : c.later)
     if (--s.waits[next] == 0) s.ready.insert(find_ready(s, next), option(w, s.memory, next));
-  for (size_t half : {0, 1}) s.done[half] ^= hash_of(call, half);
+  for (size_t half = 0; half < 2; ++half) s.done[half] ^= hash_of(call, half);
 }
 
 /// A state of the beam and the call that follows it.
