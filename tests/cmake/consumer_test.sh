@@ -97,7 +97,7 @@ if [[ $how == cross ]]; then
   # Kiln as a part of such a project cannot be built; it can lend its function to a kiln that is there.
   installed=$work/moved/bin/kiln
   package=("-DKILN_SOURCE=$source")
-  refused "kiln would be built for Generic arm and could not run here"
+  refused "kiln would be built for Generic cortex-m7 and could not run here" -DCMAKE_SYSTEM_PROCESSOR=cortex-m7
   expect_target cortex-m7 -DCMAKE_SYSTEM_PROCESSOR=cortex-m7 "-DKILN_EXECUTABLE=$installed"
   exit 0
 fi
